@@ -1,0 +1,1 @@
+"""Email, SMS and sign-in logs for Flask."""

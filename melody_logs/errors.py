@@ -1,0 +1,17 @@
+"""Exceptions of melody_logs; they import nothing, so that every module may raise them."""
+
+
+class MelodyLogsError(Exception):
+    """Base of every exception that melody_logs raises on purpose."""
+
+
+class ConfigurationError(MelodyLogsError):
+    """A ``MELODY_LOGS_*`` setting, or the host's set-up, cannot work; the message names it and the remedy."""
+
+
+class NotInitialisedError(MelodyLogsError):
+    """melody_logs was used on an app on which ``init_app`` has not been called."""
+
+
+class StorageUnavailableError(MelodyLogsError):
+    """The log database cannot be reached or has no tables; the message says which and what to do."""

@@ -1,0 +1,152 @@
+"""What a setting may be: each parser takes the configured value or its text and raises ValueError saying what is accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .vocabulary import KINDS, Kind
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+LONGEST_RETENTION_DAYS = 36_500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """Remove the rows of *kind* once they are older than *days*, by ``recorded_at``."""
+
+    kind: Kind
+    days: int
+
+
+def boolean(value: Any) -> bool:
+    """Accept a boolean, or its usual words in text."""
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("True or False (as text: 1, true, yes, on, 0, false, no, off)")
+
+
+def optional_text(value: Any) -> str | None:
+    """Accept text or a path; empty text and None mean "not set"."""
+    if value is None:
+        return None
+    if isinstance(value, bytes) or not isinstance(value, str) and not hasattr(value, "__fspath__"):
+        raise ValueError("text")
+    return str(value).strip() or None
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """Make a parser for one of *words*, in any case."""
+
+    def parse(value: Any) -> str:
+        for word in words:
+            if isinstance(value, str) and value.strip().lower() == word.lower():
+                return word
+        raise ValueError(" or ".join(f'"{word}"' for word in words))
+
+    return parse
+
+
+def optional_one_of(*words: str) -> Callable[[Any], str | None]:
+    """Make a parser for one of *words*, or nothing."""
+    parse_word = one_of(*words)
+    return lambda value: None if value is None or value == "" else parse_word(value)
+
+
+def integer(least: int, most: int) -> Callable[[Any], int]:
+    """Make a parser for a whole number from *least* to *most*."""
+    accepted = f"a whole number from {least} to {most}"
+
+    def parse(value: Any) -> int:
+        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(accepted)
+        return value
+
+    return parse
+
+
+def number(least: float, most: float) -> Callable[[Any], float]:
+    """Make a parser for a number from *least* to *most*."""
+
+    def parse(value: Any) -> float:
+        try:
+            result = None if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            result = None
+        if result is None or not least <= result <= most:
+            raise ValueError(f"a number from {least} to {most}")
+        return result
+
+    return parse
+
+
+def identifier(value: Any) -> str:
+    """Accept a name that every supported database takes without quoting."""
+    if isinstance(value, str) and re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value):
+        return value
+    raise ValueError("a lower-case SQL name of at most 63 letters, digits and underscores")
+
+
+def url_prefix(value: Any) -> str:
+    """Accept a URL path that starts with a slash, does not end with one and holds no variable."""
+    if isinstance(value, str) and re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        return value
+    raise ValueError('a path such as "/admin/logs": a leading slash, none at the end, no variables')
+
+
+def paths(value: Any) -> tuple[str, ...]:
+    """Accept one path, several in a list, or text with paths separated by commas."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        parts: Sequence[Any] = value.split(",")
+    elif hasattr(value, "__fspath__"):
+        parts = [value]
+    elif isinstance(value, list | tuple):
+        parts = value
+    else:
+        raise ValueError("a path, or a list of paths")
+    if not all(isinstance(part, str) or hasattr(part, "__fspath__") for part in parts):
+        raise ValueError("a path, or a list of paths")
+    return tuple(text for text in (str(part).strip() for part in parts) if text)
+
+
+def retention(value: Any) -> tuple[RetentionPolicy, ...]:
+    """Accept a list of policies such as ``{"kind": "sign-in", "days": 365}``, or the same as JSON text."""
+    accepted = (
+        'a list of policies such as {"kind": "sign-in", "days": 365}: kind one of '
+        f"{', '.join(KINDS)}, days a whole number from 1 to {LONGEST_RETENTION_DAYS}, one policy a kind"
+    )
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else []
+        except ValueError:
+            raise ValueError(accepted) from None
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise ValueError(accepted)
+    policies = tuple(_policy(item, accepted) for item in value)
+    if len({policy.kind for policy in policies}) != len(policies):
+        raise ValueError(accepted)
+    return policies
+
+
+def _policy(item: Any, accepted: str) -> RetentionPolicy:
+    if isinstance(item, RetentionPolicy):
+        item = dataclasses.asdict(item)
+    if not isinstance(item, dict) or set(item) != {"kind", "days"} or item["kind"] not in KINDS:
+        raise ValueError(accepted)
+    try:
+        return RetentionPolicy(item["kind"], integer(1, LONGEST_RETENTION_DAYS)(item["days"]))
+    except ValueError:
+        raise ValueError(accepted) from None

@@ -1,0 +1,100 @@
+"""Every ``MELODY_LOGS_*`` key in one table, read and checked once into a frozen dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import setting_types as types
+from .errors import ConfigurationError
+from .setting_types import RetentionPolicy
+
+PREFIX = "MELODY_LOGS_"
+
+
+def _key(default: Any, parse: Callable[[Any], Any], help: str, unit: str = "") -> Any:
+    return dataclasses.field(default=default, metadata={"parse": parse, "help": help, "unit": unit})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The checked settings of one app; the field ``spool_dir`` is the key ``MELODY_LOGS_SPOOL_DIR``, and so on."""
+
+    enable_email_log: bool = _key(False, types.boolean, "Record outgoing email.")
+    enable_sms_log: bool = _key(False, types.boolean, "Record outgoing text messages.")
+    enable_sign_in_log: bool = _key(False, types.boolean, "Record sign-in attempts.")
+
+    database_uri: str | None = _key(None, types.optional_text, "Database of the logs; empty: the bind, else the host's.")
+    bind_key: str | None = _key(None, types.optional_text, "Flask-SQLAlchemy bind that holds the logs.")
+    schema: str = _key("melody_logs", types.identifier, "PostgreSQL schema of the log tables.")
+    key: str | None = _key(None, types.optional_text, "Encrypts our secrets; empty: derived from SECRET_KEY.")
+
+    writer: str = _key("spool", types.one_of("spool", "direct"), "spool, or direct: written when record_* returns.")
+    spool_dir: str | None = _key(None, types.optional_text, "Folder of the spool; empty: <instance>/melody_logs/spool.")
+    spool_max_megabytes: int = _key(256, types.integer(1, 1_048_576), "Largest size of one process's spool.", "MB")
+    spool_synchronous: str = _key("NORMAL", types.one_of("NORMAL", "FULL"), "FULL also survives a power cut.")
+    direct_timeout_milliseconds: int = _key(
+        250, types.integer(1, 60_000), "Longest wait of the direct writer before it leaves the entry spooled.", "ms"
+    )
+    drain_in_process: bool = _key(True, types.boolean, "Drain by a thread of each web process.")
+    drain_interval_seconds: float = _key(0.25, types.number(0.01, 60), "Pause of the drain between batches.", "s")
+
+    body_max_kilobytes: int = _key(256, types.integer(0, 16_384), "Longer message bodies are cut.", "KB")
+    pending_minutes: int = _key(15, types.integer(1, 10_080), "A message pending longer becomes unknown.", "minutes")
+    clean_days: int = _key(30, types.integer(1, 36_500), "Age from which the Clean button deletes.", "days")
+    retention: tuple[RetentionPolicy, ...] = _key((), types.retention, "Policies by kind; empty keeps everything.", "days")
+
+    geoip_database: tuple[str, ...] = _key((), types.paths, "GeoIP files (City, Country, ASN); empty: bundled table.")
+    location_headers: str | None = _key(
+        None,
+        types.optional_one_of("cloudflare", "cloudfront", "vercel", "app_engine"),
+        "CDN whose location headers are trusted; empty: none.",
+    )
+
+    admin_prefix: str = _key("/admin/logs", types.url_prefix, "Where the pages are.")
+    api_prefix: str = _key("/api/v1/logs", types.url_prefix, "Where the API is.")
+    token_prefix: str = _key("/oauth2/v1", types.url_prefix, "Where the token endpoint is.")
+    token_lifetime_seconds: int = _key(900, types.integer(60, 86_400), "Life of an access token.", "s")
+
+    def is_enabled(self, kind: str) -> bool:
+        """Say whether entries of *kind* (``email``, ``sms`` or ``sign-in``) are recorded."""
+        return bool(getattr(self, f"enable_{kind.replace('-', '_')}_log"))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Read and check every ``MELODY_LOGS_*`` key of a Flask config.
+
+        Text is accepted for each key, as it comes from the environment.
+
+        :raise ConfigurationError: for an unknown key, or a value that is not accepted; it names all three.
+        """
+        fields = {PREFIX + field.name.upper(): field for field in dataclasses.fields(cls)}
+        values = {}
+        for key, value in config.items():
+            if not key.startswith(PREFIX):
+                continue
+            field = fields.get(key)
+            if field is None:
+                raise ConfigurationError(f'"{key}" is not a setting of melody_logs; {_nearest(key, list(fields))}.')
+            try:
+                values[field.name] = field.metadata["parse"](value)
+            except ValueError as error:
+                shown = "a value that is not shown" if field.name in ("key", "database_uri") else repr(value)
+                raise ConfigurationError(f'"{key}" is {shown}; accepted: {error}.') from None
+        return cls(**values)
+
+
+def describe() -> list[tuple[str, Any, str, str]]:
+    """List every key as (name, default, unit, help), in the order of the table."""
+    return [
+        (PREFIX + field.name.upper(), field.default, field.metadata["unit"], field.metadata["help"])
+        for field in dataclasses.fields(Settings)
+    ]
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    import difflib
+
+    matches = difflib.get_close_matches(key, known, n=1)
+    return f'did you mean "{matches[0]}"?' if matches else f"the settings are {', '.join(known)}"

@@ -1,0 +1,27 @@
+"""The signals of melody_logs: when each is sent, by whom, and what travels with it.
+
+The first three are **sent by the host or an adapter** and recorded by melody_logs; the last two are **emitted by
+melody_logs**. The sender of each is the Flask app object. Unknown keyword arguments are ignored.
+"""
+
+from blinker import Namespace
+
+_namespace = Namespace()
+
+email_sent = _namespace.signal("melody-logs-email-sent")
+"""Send it after an email was handed to the provider. Keywords: those of :meth:`MelodyLogs.record_email`."""
+
+sms_sent = _namespace.signal("melody-logs-sms-sent")
+"""Send it after a text message was handed to the provider. Keywords: those of :meth:`MelodyLogs.record_sms`."""
+
+sign_in_attempted = _namespace.signal("melody-logs-sign-in-attempted")
+"""Send it when somebody tried to sign in. Keywords: those of :meth:`MelodyLogs.record_sign_in`.
+
+Inside a request, every signal and hook that sees the same attempt adds its facts to one entry.
+"""
+
+entry_recorded = _namespace.signal("melody-logs-entry-recorded")
+"""Emitted after an entry was appended to the spool. Keywords: ``kind`` (text), ``event_id`` (text)."""
+
+logs_degraded = _namespace.signal("melody-logs-degraded")
+"""Emitted when recording falls back or loses entries. Keywords: ``reason`` (text), ``lost`` (count by kind)."""

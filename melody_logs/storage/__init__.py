@@ -1,0 +1,1 @@
+"""Where the logs live: tables, connections, the only writer, queries, totals and retention."""

@@ -1,0 +1,52 @@
+"""Column types that keep one meaning on PostgreSQL, SQLite and MariaDB."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String
+from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+#: SQLite only numbers a key by itself when its type is INTEGER.
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+_SQLITE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC instant with microseconds.
+
+    ``timestamptz`` on PostgreSQL, ``DATETIME(6)`` on MariaDB, and on SQLite text in one fixed format, so that it sorts.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column type of the database at hand."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(26))
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Turn an aware datetime into what the driver takes; a naive one is refused."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a datetime without a time zone cannot be stored: {value!r}")
+        value = value.astimezone(UTC)
+        if dialect.name == "sqlite":
+            return value.strftime(_SQLITE_FORMAT)
+        return value.replace(tzinfo=None) if dialect.name in ("mysql", "mariadb") else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Turn the driver's value into an aware UTC datetime."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = datetime.strptime(value, _SQLITE_FORMAT)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

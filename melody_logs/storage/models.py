@@ -1,0 +1,290 @@
+"""The tables of the logs: columns and indexes, nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, MetaData, String, Text, text
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+from ..vocabulary import Kind
+from .columns import BigKey, UtcDateTime
+
+LongText = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+
+_GEO_PENDING = text("geo_state = 'pending'")
+
+
+class Base(DeclarativeBase):
+    """Our own registry and metadata: a host's models and migrations never see it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime()}
+
+
+class EntryColumns:
+    """What each of the three logs has.
+
+    ``id`` rises in commit order; ``position`` rises with each visible change of a row and ``version`` counts them.
+    ``occurred_at`` is the host's clock, ``recorded_at`` and ``updated_at`` the database's.
+    """
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    event_id: Mapped[str] = mapped_column(String(36))
+    position: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    #: A number stays a number on the wire, so its being one is kept beside the text.
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    user_id_is_integer: Mapped[bool] = mapped_column(Boolean, default=False)
+    request_id: Mapped[str | None] = mapped_column(String(128))
+    flow_id: Mapped[str | None] = mapped_column(String(128))
+    endpoint: Mapped[str | None] = mapped_column(String(255))
+    #: What was done to the entry before it was written, as words separated by spaces, such as ``content:cut``.
+    marks: Mapped[str | None] = mapped_column(String(1024))
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class MessageColumns(EntryColumns):
+    """A message: email or SMS. ``status`` is one of the vocabulary's; ``content_bytes`` the length before any cut."""
+
+    status: Mapped[str] = mapped_column(String(16))
+    receiver: Mapped[str | None] = mapped_column(String(320))
+    subject: Mapped[str | None] = mapped_column(String(998))
+    purpose: Mapped[str | None] = mapped_column(String(64))
+    template: Mapped[str | None] = mapped_column(String(255))
+    provider: Mapped[str | None] = mapped_column(String(64))
+    provider_message_id: Mapped[str | None] = mapped_column(String(255))
+    response: Mapped[str | None] = mapped_column(LongText)
+    content: Mapped[str | None] = mapped_column(LongText)
+    content_type: Mapped[str] = mapped_column(String(32), default="text/plain")
+    content_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Indexes: by event (amending), change order, age, and the sweep of pending rows."""
+        return (
+            Index(None, "event_id"),
+            Index(None, "position"),
+            Index(None, "recorded_at"),
+            Index(None, "status", "recorded_at"),
+            Index(None, "receiver", "id"),
+            Index(None, "user_id", "id"),
+        )
+
+
+class EmailLog(MessageColumns, Base):
+    """Outgoing email."""
+
+    __tablename__ = "melody_email_log"
+
+
+class SmsLog(MessageColumns, Base):
+    """Outgoing text messages."""
+
+    __tablename__ = "melody_sms_log"
+
+
+class SignInLog(EntryColumns, Base):
+    """Sign-in attempts and what belongs to them; ``geo_*`` is the state of finding the location, with its lease."""
+
+    __tablename__ = "melody_sign_in_log"
+
+    event: Mapped[str] = mapped_column(String(32), default="sign_in")
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(64))
+    method: Mapped[str | None] = mapped_column(String(64))
+    identity: Mapped[str | None] = mapped_column(String(320))
+    #: Keyed hash of the identity as typed, in lower case: finds the same identity where it was not kept.
+    identity_hash: Mapped[str | None] = mapped_column(String(64))
+    ip: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(512))
+    referrer: Mapped[str | None] = mapped_column(String(1024))
+    country: Mapped[str | None] = mapped_column(String(2))
+    continent: Mapped[str | None] = mapped_column(String(2))
+    region: Mapped[str | None] = mapped_column(String(128))
+    region_code: Mapped[str | None] = mapped_column(String(16))
+    city: Mapped[str | None] = mapped_column(String(128))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    latitude: Mapped[float | None] = mapped_column(Float(53))
+    longitude: Mapped[float | None] = mapped_column(Float(53))
+    asn: Mapped[int | None] = mapped_column(BigInteger)
+    as_org: Mapped[str | None] = mapped_column(String(255))
+    geo_state: Mapped[str] = mapped_column(String(16), default="pending")
+    #: The database or header that answered, with its build date, such as ``GeoLite2-City 2026-09-01``.
+    geo_source: Mapped[str | None] = mapped_column(String(64))
+    geo_attempts: Mapped[int] = mapped_column(Integer, default=0)
+    geo_lease_until: Mapped[datetime | None]
+    geo_lease_owner: Mapped[str | None] = mapped_column(String(36))
+
+    __table_args__ = (
+        Index(None, "event_id"),
+        Index(None, "position"),
+        Index(None, "recorded_at"),
+        Index("ix_melody_sign_in_log_event_then_id", "event", "id"),
+        Index("ix_melody_sign_in_log_geo_pending", "id", postgresql_where=_GEO_PENDING, sqlite_where=_GEO_PENDING),
+        Index(None, "user_id", "id"),
+        Index(None, "identity", "id"),
+        Index(None, "ip", "id"),
+    )
+
+
+class SpoolProgress(Base):
+    """How far the drain has written each spool: what makes a replay do nothing."""
+
+    __tablename__ = "melody_spool_progress"
+
+    spool: Mapped[str] = mapped_column(String(36), primary_key=True)
+    last_entry: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[datetime]
+
+
+class Position(Base):
+    """The last position given out for a kind, raised under the write lock."""
+
+    __tablename__ = "melody_position"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class HourlyTotal(Base):
+    """Rows and bytes by kind, UTC hour of ``recorded_at``, event (empty for messages) and outcome or status."""
+
+    __tablename__ = "melody_hourly_total"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    event: Mapped[str] = mapped_column(String(32), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
+    rows: Mapped[int] = mapped_column("row_count", BigInteger)
+    bytes: Mapped[int] = mapped_column("byte_count", BigInteger)
+
+
+class CountryTotal(Base):
+    """Sign-ins by UTC day of ``recorded_at``, country (``ZZ``: not known), event and outcome."""
+
+    __tablename__ = "melody_country_total"
+
+    day: Mapped[datetime] = mapped_column(primary_key=True)
+    country: Mapped[str] = mapped_column(String(2), primary_key=True)
+    event: Mapped[str] = mapped_column(String(32), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
+    rows: Mapped[int] = mapped_column("row_count", BigInteger)
+
+
+class Job(Base):
+    """One clean-up, by hand or by policy: its order, its progress and its receipt.
+
+    ``active_kind`` is the kind while the job is queued or running and NULL after it; being unique, it allows one active
+    job a kind on every database.
+    """
+
+    __tablename__ = "melody_job"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    action: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16))
+    active_kind: Mapped[str | None] = mapped_column(String(16), unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    actor: Mapped[str] = mapped_column(String(255))
+    policy: Mapped[str | None] = mapped_column(String(255))
+    cutoff: Mapped[datetime]
+    #: Rows with an id above this were not there when the job was made, and stay.
+    last_id: Mapped[int] = mapped_column(BigInteger)
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)
+    total_rows: Mapped[int] = mapped_column(BigInteger)
+    done_rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    oldest_at: Mapped[datetime | None]
+    newest_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    duration_milliseconds: Mapped[int] = mapped_column(BigInteger, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    lease_until: Mapped[datetime | None]
+    lease_owner: Mapped[str | None] = mapped_column(String(36))
+    error: Mapped[str | None] = mapped_column(String(1024))
+
+    __table_args__ = (Index(None, "kind", "id"),)
+
+
+class Heartbeat(Base):
+    """When a part of the system last worked (``worker``, ``beat``, ``drain``, a job), for ``health`` and the pages."""
+
+    __tablename__ = "melody_heartbeat"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[datetime]
+    detail: Mapped[str | None] = mapped_column(String(1024))
+
+
+class Gap(Base):
+    """Entries that could not be kept, because spool and database were both gone: how many of a kind, and when."""
+
+    __tablename__ = "melody_gap"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    spool: Mapped[str] = mapped_column(String(36))
+    kind: Mapped[str] = mapped_column(String(16))
+    lost: Mapped[int] = mapped_column(BigInteger)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+
+
+class Client(Base):
+    """A program that may call the API; ``scope`` is its scopes separated by spaces."""
+
+    __tablename__ = "melody_client"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    client_id: Mapped[str] = mapped_column(String(48), unique=True)
+    name: Mapped[str] = mapped_column(String(255))
+    scope: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class ClientSecret(Base):
+    """A client's secret, hashed; two may live at once while a client changes over."""
+
+    __tablename__ = "melody_client_secret"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    client_id: Mapped[str] = mapped_column(String(48), index=True)
+    secret_hash: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+
+class SigningKey(Base):
+    """A key that signs access tokens; the private part is encrypted (:mod:`melody_logs.clients.keys`)."""
+
+    __tablename__ = "melody_signing_key"
+
+    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    algorithm: Mapped[str] = mapped_column(String(16))
+    public_jwk: Mapped[str] = mapped_column(Text)
+    encrypted_private_jwk: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+MODELS: dict[Kind, type[EmailLog] | type[SmsLog] | type[SignInLog]] = {
+    "email": EmailLog,
+    "sms": SmsLog,
+    "sign-in": SignInLog,
+}

@@ -1,0 +1,42 @@
+"""The words that the wire, the tables and the code share."""
+
+from typing import Literal
+
+Kind = Literal["email", "sms", "sign-in"]
+KINDS: tuple[Kind, ...] = ("email", "sms", "sign-in")
+MESSAGE_KINDS: tuple[Kind, ...] = ("email", "sms")
+TITLES: dict[Kind, str] = {"email": "Email", "sms": "SMS", "sign-in": "Sign-ins"}
+
+EVENTS = ("sign_in", "sign_out", "token_refresh", "password_reset", "password_change", "recovery")
+OUTCOMES = ("success", "failure", "challenge", "blocked")
+REASONS = (
+    "wrong_password",
+    "unknown_account",
+    "inactive_account",
+    "locked_account",
+    "wrong_code",
+    "expired_code",
+    "missing_code",
+    "rate_limited",
+    "provider_error",
+)
+METHODS = ("password", "otp", "sms_code", "email_code", "magic_link", "passkey", "recovery_code", "saml", "token")
+
+#: Message statuses with the rank of their phase: a later entry never takes a row to a lower rank.
+STATUS_RANK = {
+    "pending": 0,
+    "unknown": 1,
+    "sent": 2,
+    "suppressed": 2,
+    "failed": 2,
+    "delivered": 3,
+    "bounced": 3,
+    "complained": 4,
+}
+SUCCESS_STATUSES = ("sent", "suppressed", "delivered")
+
+#: States of a sign-in's location. ``pending`` and ``failed`` rows have none yet.
+GEO_STATES = ("pending", "done", "not_applicable", "not_found", "failed")
+
+PERMISSIONS = ("read", "write")
+SCOPES = ("root", "read_log", "write_log")
