@@ -158,6 +158,18 @@ class Position(Base):
     value: Mapped[int] = mapped_column(BigInteger)
 
 
+class Total(Base):
+    """Rows and bytes that are there now, by kind, event (empty for messages) and outcome or status."""
+
+    __tablename__ = "melody_total"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    event: Mapped[str] = mapped_column(String(32), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
+    rows: Mapped[int] = mapped_column("row_count", BigInteger)
+    bytes: Mapped[int] = mapped_column("byte_count", BigInteger)
+
+
 class HourlyTotal(Base):
     """Rows and bytes by kind, UTC hour of ``recorded_at``, event (empty for messages) and outcome or status."""
 

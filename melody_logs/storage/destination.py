@@ -1,0 +1,112 @@
+"""Where the logs of an app live: an address of their own, a bind, or beside the host's data."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ..errors import ConfigurationError
+from ..settings import Settings
+
+#: Host options that say how the host pools its own connections, or that would tie ours to its.
+_NOT_OURS = {"url", "poolclass", "pool", "creator", "execution_options", "isolation_level", "echo", "echo_pool"}
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A resolved log database. ``schema`` is set on PostgreSQL only; ``temporary`` databases end with the process."""
+
+    url: URL
+    schema: str | None
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    temporary: bool = False
+
+    def prepare_file(self) -> None:
+        """Make the SQLite file, readable by its owner only, before the driver makes it readable by everyone."""
+        if not self.url.database:
+            return
+        path = Path(self.url.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def resolve_destination(app: Flask, settings: Settings) -> Destination:
+    """Find the log database: ``MELODY_LOGS_DATABASE_URI``, else the bind, else the host's database.
+
+    A host on a SQLite file gets a second file beside its own, a host in memory a temporary file.
+
+    :raise ConfigurationError: if there is none, or the address cannot be read.
+    """
+    if settings.database_uri:
+        return _from_url("MELODY_LOGS_DATABASE_URI", settings.database_uri, {}, settings, app)
+    if settings.bind_key:
+        return _from_bind(app, settings)
+    configured = app.config.get("SQLALCHEMY_DATABASE_URI")
+    if not configured:
+        raise ConfigurationError(
+            'no database for the logs: set "MELODY_LOGS_DATABASE_URI" or "SQLALCHEMY_DATABASE_URI", '
+            "for example postgresql+psycopg://user@host/name"
+        )
+    options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    found = _from_url("SQLALCHEMY_DATABASE_URI", configured, options, settings, app)
+    return _beside(found) if found.url.get_backend_name() == "sqlite" else found
+
+
+def _from_bind(app: Flask, settings: Settings) -> Destination:
+    binds = app.config.get("SQLALCHEMY_BINDS") or {}
+    if settings.bind_key not in binds:
+        known = ", ".join(sorted(str(name) for name in binds)) or "there is none"
+        raise ConfigurationError(
+            f'"MELODY_LOGS_BIND_KEY" is "{settings.bind_key}", which is not in "SQLALCHEMY_BINDS" ({known})'
+        )
+    bind = binds[settings.bind_key]
+    options = bind if isinstance(bind, dict) else {"url": bind}
+    key = f'SQLALCHEMY_BINDS["{settings.bind_key}"]'
+    return _from_url(key, options.get("url", ""), options, settings, app)
+
+
+def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settings, app: Flask) -> Destination:
+    try:
+        url = make_url(value)
+        backend = url.get_backend_name()
+    except (ArgumentError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f'"{key}" is not a database address; accepted: text such as postgresql+psycopg://user@host/name'
+        ) from None
+    kept = {name: option for name, option in options.items() if name not in _NOT_OURS}
+    if backend != "sqlite":
+        return Destination(url, settings.schema if backend == "postgresql" else None, kept)
+    kept = {name: option for name, option in kept.items() if not name.startswith(("pool_", "max_"))}
+    if url.database in (None, "", ":memory:") or "mode=memory" in str(url):
+        return _temporary()
+    if not os.path.isabs(url.database or ""):
+        # As Flask-SQLAlchemy reads it: relative to the instance folder.
+        url = url.set(database=os.path.join(app.instance_path, url.database or ""))
+    return Destination(url, None, kept)
+
+
+def _beside(host: Destination) -> Destination:
+    if host.temporary:
+        return host
+    path = Path(host.url.database or "")
+    suffix = path.suffix or ".db"
+    return Destination(host.url.set(database=str(path.with_name(f"{path.stem}-logs{suffix}"))), None)
+
+
+def _temporary() -> Destination:
+    folder = tempfile.TemporaryDirectory(prefix="melody_logs-", ignore_cleanup_errors=True)
+    _temporary_folders.append(folder)
+    return Destination(URL.create("sqlite", database=os.path.join(folder.name, "logs.db")), None, temporary=True)
+
+
+#: Removed by their finalizers when the process ends.
+_temporary_folders: list[tempfile.TemporaryDirectory[str]] = []

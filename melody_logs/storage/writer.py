@@ -1,0 +1,192 @@
+"""The only inserts and updates of log rows: a batch of entries becomes rows, positions and totals in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from ..vocabulary import STATUS_RANK, Kind
+from .models import MODELS, Position
+from .totals import TotalsChange
+
+#: What a row costs beside its text: fixed columns, row header and index entries, measured on PostgreSQL 15.
+FIXED_ROW_BYTES = 320
+_IDS_A_QUERY = 500
+
+#: Given by the writer, never by an entry.
+_WRITER_COLUMNS = {"id", "position", "version", "recorded_at", "updated_at", "stored_bytes"}
+_REQUIRED_DEFAULTS: dict[str, Any] = {
+    "user_id_is_integer": False,
+    "content_type": "text/plain",
+    "content_bytes": 0,
+    "event": "sign_in",
+    "geo_state": "pending",
+    "geo_attempts": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowWrite:
+    """An entry on its way into its table: *values* by column name; *amends* if a row with its event id may be there."""
+
+    kind: Kind
+    values: dict[str, Any]
+    amends: bool = False
+
+
+def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite]) -> None:
+    """Insert the new rows and amend the known ones, with positions and totals.
+
+    Call it under the write lock, as the last work of the transaction.
+
+    :param now: the database's clock, which becomes ``recorded_at`` and ``updated_at``.
+    """
+    change = TotalsChange()
+    by_kind: dict[Kind, list[RowWrite]] = defaultdict(list)
+    for row in rows:
+        by_kind[row.kind].append(row)
+    for kind in sorted(by_kind):
+        _write_kind(connection, now, kind, by_kind[kind], change)
+    change.apply(connection)
+
+
+def allocate_positions(connection: Connection, kind: Kind, count: int) -> int:
+    """Reserve *count* positions of a kind under the write lock; return the first."""
+    table = Position.__table__
+    raised = update(Position).where(table.c.kind == kind).values(value=table.c.value + count)
+    if connection.execute(raised).rowcount == 0:
+        connection.execute(insert(Position).values(kind=kind, value=count))
+        return 1
+    last: int = connection.execute(select(table.c.value).where(table.c.kind == kind)).scalar_one()
+    return last - count + 1
+
+
+def measure_row(values: dict[str, Any]) -> int:
+    """Estimate the bytes that a row takes: its text in UTF-8 plus a fixed part."""
+    return FIXED_ROW_BYTES + sum(
+        len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+        for value in values.values()
+        if isinstance(value, str)
+    )
+
+
+def _write_kind(
+    connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange
+) -> None:
+    columns = [column.name for column in MODELS[kind].__table__.columns if column.name not in _WRITER_COLUMNS]
+    merged = _merge_within_batch(kind, rows)
+    known = _find_known(connection, kind, [values["event_id"] for values, amends in merged if amends])
+    inserts: list[dict[str, Any]] = []
+    updates: list[dict[str, Any]] = []
+    position = allocate_positions(connection, kind, len(merged))
+    for offset, (values, _) in enumerate(merged):
+        row = known.get(values["event_id"])
+        if row is None:
+            full = {name: values.get(name, _REQUIRED_DEFAULTS.get(name)) for name in columns}
+            stored = measure_row(full)
+            inserts.append(full | _stamp(now, position + offset, stored) | {"recorded_at": now, "version": 1})
+            _count(change, kind, full, now, stored)
+        else:
+            updates.append(_amend(kind, columns, row, values, now, position + offset, change))
+    table = MODELS[kind].__table__
+    if inserts:
+        connection.execute(insert(table), inserts)
+    if updates:
+        statement = update(table).where(table.c.id == bindparam("row_id"))
+        names = (*columns, "position", "updated_at", "stored_bytes", "version")
+        connection.execute(statement.values({name: bindparam(name) for name in names}), updates)
+
+
+def _stamp(now: datetime, position: int, stored_bytes: int) -> dict[str, Any]:
+    return {"updated_at": now, "position": position, "stored_bytes": stored_bytes}
+
+
+def _merge_within_batch(kind: Kind, rows: Iterable[RowWrite]) -> list[tuple[dict[str, Any], bool]]:
+    """Join the phases of one event that meet in a batch, so that each event is written once."""
+    merged: dict[str, tuple[dict[str, Any], bool]] = {}
+    for row in rows:
+        event_id = row.values["event_id"]
+        before = merged.get(event_id)
+        if before is None:
+            merged[event_id] = (row.values, row.amends)
+        else:
+            # The row may be older than this batch if either phase says so.
+            merged[event_id] = (merge_values(kind, before[0], row.values), before[1] or row.amends)
+    return list(merged.values())
+
+
+def _find_known(connection: Connection, kind: Kind, event_ids: list[str]) -> dict[str, Row[Any]]:
+    table = MODELS[kind].__table__
+    known: dict[str, Row[Any]] = {}
+    for start in range(0, len(event_ids), _IDS_A_QUERY):
+        chunk = event_ids[start : start + _IDS_A_QUERY]
+        for row in connection.execute(select(table).where(table.c.event_id.in_(chunk))):
+            known[row.event_id] = row
+    return known
+
+
+def merge_values(kind: Kind, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Join two phases of an event.
+
+    A sign-in's later facts fill only what is missing: what was said explicitly stays. A message follows its status: a
+    later phase wins, an earlier one that arrives late only fills what is missing.
+    """
+    given = {name: value for name, value in new.items() if value is not None}
+    kept = {name: value for name, value in old.items() if value is not None}
+    if kind == "sign-in":
+        merged = given | kept
+        if not old.get("user_id"):
+            merged["user_id_is_integer"] = new.get("user_id_is_integer", False)
+        return _joined_marks(old, new, merged)
+    later = STATUS_RANK.get(new.get("status", ""), 0) >= STATUS_RANK.get(old.get("status", ""), 0)
+    merged = kept | given if later else given | kept
+    for name in ("occurred_at", "event_id"):
+        merged[name] = old[name]
+    if not new.get("user_id"):
+        merged["user_id_is_integer"] = old.get("user_id_is_integer", False)
+    if not new.get("content") and old.get("content"):
+        merged |= {name: old[name] for name in ("content", "content_type", "content_bytes") if name in old}
+    return _joined_marks(old, new, merged)
+
+
+def _joined_marks(old: dict[str, Any], new: dict[str, Any], merged: dict[str, Any]) -> dict[str, Any]:
+    words = dict.fromkeys(f"{old.get('marks') or ''} {new.get('marks') or ''}".split())
+    merged["marks"] = " ".join(words)[:1024] or None
+    return merged
+
+
+def _amend(
+    kind: Kind,
+    columns: list[str],
+    row: Row[Any],
+    values: dict[str, Any],
+    now: datetime,
+    position: int,
+    change: TotalsChange,
+) -> dict[str, Any]:
+    old = {name: getattr(row, name) for name in columns}
+    merged = {name: None for name in columns} | merge_values(kind, old, values)
+    merged = {name: merged[name] for name in columns}
+    stored = measure_row(merged)
+    _count(change, kind, old, row.recorded_at, -row.stored_bytes, rows=-1)
+    _count(change, kind, merged, row.recorded_at, stored)
+    return merged | _stamp(now, position, stored) | {"version": row.version + 1, "row_id": row.id}
+
+
+def _count(
+    change: TotalsChange, kind: Kind, values: dict[str, Any], recorded_at: datetime, stored_bytes: int, rows: int = 1
+) -> None:
+    change.add(
+        kind,
+        recorded_at,
+        event=values["event"] if kind == "sign-in" else "",
+        outcome=values["outcome"] if kind == "sign-in" else values["status"],
+        country=values.get("country"),
+        stored_bytes=stored_bytes,
+        rows=rows,
+    )
