@@ -14,6 +14,8 @@ from .columns import BigKey, UtcDateTime
 
 LongText = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 
+#: Without it, SQLite gives the id of a deleted newest row to the next one.
+_IDS_ONLY_RISE = {"sqlite_autoincrement": True}
 _GEO_PENDING = text("geo_state = 'pending'")
 
 
@@ -80,6 +82,7 @@ class MessageColumns(EntryColumns):
             Index(None, "status", "recorded_at"),
             Index(None, "receiver", "id"),
             Index(None, "user_id", "id"),
+            _IDS_ONLY_RISE,
         )
 
 
@@ -136,6 +139,7 @@ class SignInLog(EntryColumns, Base):
         Index(None, "user_id", "id"),
         Index(None, "identity", "id"),
         Index(None, "ip", "id"),
+        _IDS_ONLY_RISE,
     )
 
 
@@ -229,7 +233,7 @@ class Job(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(36))
     error: Mapped[str | None] = mapped_column(String(1024))
 
-    __table_args__ = (Index(None, "kind", "id"),)
+    __table_args__ = (Index(None, "kind", "id"), _IDS_ONLY_RISE)
 
 
 class Heartbeat(Base):

@@ -1,0 +1,87 @@
+"""Our tables' versions: an Alembic environment and a version table of our own, beside whatever the host has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
+
+from ..errors import StorageUnavailableError
+from ..resources import MIGRATIONS
+from .database import Database
+
+VERSION_TABLE = "melody_alembic_version"
+_LOCK_KEY = 0x6D656C6F
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the log tables to *revision*, making the schema on PostgreSQL if it is not there.
+
+    Two upgrades at once are harmless: the second waits and finds nothing to do.
+
+    :raise StorageUnavailableError: if the database user may not create the schema; the message has the statement.
+    """
+    _run(database, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the log tables back to *revision*; ``base`` removes them with all that is in them."""
+    _run(database, lambda config: command.downgrade(config, revision))
+
+
+def current_revision(database: Database) -> str | None:
+    """Read the revision of the tables; None if there are none."""
+    with database.engine.connect() as connection:
+        return _migration_context(database, connection).get_current_revision()
+
+
+def head_revision() -> str:
+    """Name the newest revision that this version of melody_logs has."""
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert head is not None
+    return head
+
+
+def _migration_context(database: Database, connection: Connection) -> MigrationContext:
+    options = {"version_table": VERSION_TABLE, "version_table_schema": database.destination.schema}
+    return MigrationContext.configure(connection, opts=options)
+
+
+def _run(database: Database, work: Callable[[Config], Any]) -> None:
+    schema = database.destination.schema
+    with database.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_lock(_LOCK_KEY)))
+            _make_schema(connection, schema)
+        connection.commit()
+        try:
+            config = Config(str(MIGRATIONS / "alembic.ini"))
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            config.attributes |= {"connection": connection, "schema": schema}
+            work(config)
+            connection.commit()
+        finally:
+            if connection.dialect.name == "postgresql":
+                connection.rollback()
+                connection.execute(select(func.pg_advisory_unlock(_LOCK_KEY)))
+                connection.commit()
+
+
+def _make_schema(connection: Connection, schema: str | None) -> None:
+    if schema is None or connection.dialect.has_schema(connection, schema):
+        return
+    try:
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+    except DBAPIError as error:
+        user = connection.engine.url.username
+        raise StorageUnavailableError(
+            f'the database user "{user}" may not create the schema "{schema}": let an owner run '
+            f"CREATE SCHEMA {schema} AUTHORIZATION {user}, or name another in MELODY_LOGS_SCHEMA"
+        ) from error

@@ -1,0 +1,1 @@
+"""The Alembic environment of the log tables, apart from the host's."""
