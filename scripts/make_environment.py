@@ -34,8 +34,9 @@ def main() -> None:
         print("Making .venv/ from requirements/lock.txt; the first time takes a minute or two.", flush=True)
         STAMP.unlink(missing_ok=True)
         pip = make_environment()
-        run([*pip, "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(LOCK)])
-        run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+        # -qq shows errors only: pip warns about each package that one of several indexes lacks.
+        run([*pip, "install", "-qq", "--no-deps", "--require-hashes", "--requirement", str(LOCK)])
+        run([*pip, "install", "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
         STAMP.write_text(wanted)
 
 
