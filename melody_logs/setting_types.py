@@ -1,4 +1,4 @@
-"""What a setting may be: each parser takes the configured value or its text and raises ValueError saying what is accepted."""
+"""What a setting may be: each parser takes a value or its text, or raises ValueError saying what is accepted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def optional_text(value: Any) -> str | None:
     """Accept text or a path; empty text and None mean "not set"."""
     if value is None:
         return None
-    if isinstance(value, bytes) or not isinstance(value, str) and not hasattr(value, "__fspath__"):
+    if isinstance(value, bytes) or (not isinstance(value, str) and not hasattr(value, "__fspath__")):
         raise ValueError("text")
     return str(value).strip() or None
 

@@ -25,7 +25,9 @@ class Settings:
     enable_sms_log: bool = _key(False, types.boolean, "Record outgoing text messages.")
     enable_sign_in_log: bool = _key(False, types.boolean, "Record sign-in attempts.")
 
-    database_uri: str | None = _key(None, types.optional_text, "Database of the logs; empty: the bind, else the host's.")
+    database_uri: str | None = _key(
+        None, types.optional_text, "Database of the logs; empty: the bind, else the host's."
+    )
     bind_key: str | None = _key(None, types.optional_text, "Flask-SQLAlchemy bind that holds the logs.")
     schema: str = _key("melody_logs", types.identifier, "PostgreSQL schema of the log tables.")
     key: str | None = _key(None, types.optional_text, "Encrypts our secrets; empty: derived from SECRET_KEY.")
@@ -43,7 +45,9 @@ class Settings:
     body_max_kilobytes: int = _key(256, types.integer(0, 16_384), "Longer message bodies are cut.", "KB")
     pending_minutes: int = _key(15, types.integer(1, 10_080), "A message pending longer becomes unknown.", "minutes")
     clean_days: int = _key(30, types.integer(1, 36_500), "Age from which the Clean button deletes.", "days")
-    retention: tuple[RetentionPolicy, ...] = _key((), types.retention, "Policies by kind; empty keeps everything.", "days")
+    retention: tuple[RetentionPolicy, ...] = _key(
+        (), types.retention, "Policies by kind; empty keeps everything.", "days"
+    )
 
     geoip_database: tuple[str, ...] = _key((), types.paths, "GeoIP files (City, Country, ASN); empty: bundled table.")
     location_headers: str | None = _key(

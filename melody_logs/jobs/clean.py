@@ -64,9 +64,7 @@ class _LeaseLostError(Exception):
     """Somebody else took the job over: the window in hand is rolled back, it is theirs to do."""
 
 
-def request_clean(
-    database: Database, kind: Kind, cutoff: datetime, *, actor: str, policy: str | None = None
-) -> JobRow:
+def request_clean(database: Database, kind: Kind, cutoff: datetime, *, actor: str, policy: str | None = None) -> JobRow:
     """Order the deletion of the rows of *kind* recorded before *cutoff*; nothing is deleted yet.
 
     A kind has one active job at a time: if there is one, it is returned instead, with its own cutoff.

@@ -40,13 +40,13 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError(f"a datetime without a time zone cannot be stored: {value!r}")
         value = value.astimezone(UTC)
         if dialect.name == "sqlite":
-            return value.strftime(_SQLITE_FORMAT)
+            # Not strftime: it writes the year 300 as "300", which sorts after 2026.
+            return value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
         return value.replace(tzinfo=None) if dialect.name in ("mysql", "mariadb") else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Turn the driver's value into an aware UTC datetime."""
         if value is None:
             return None
-        if isinstance(value, str):
-            value = datetime.strptime(value, _SQLITE_FORMAT)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment: datetime = datetime.strptime(value, _SQLITE_FORMAT) if isinstance(value, str) else value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import weakref
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,7 @@ class Database:
                         self._engine.dispose(close=False)
                     self._engine = _create_engine(self.destination)
                     self._pid = os.getpid()
+                    weakref.finalize(self, _dispose, self._engine, self._pid)
         return self._engine
 
     def dispose_after_fork(self) -> None:
@@ -133,12 +135,19 @@ class Database:
         value: Any = connection.scalar(select(_CLOCKS[connection.dialect.name]()))
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def has_tables(self) -> bool:
         """Say whether the log tables are there."""
         with self.engine.connect() as connection:
             return inspect(connection).has_table(Position.__tablename__, schema=self.destination.schema)
+
+
+def _dispose(engine: Engine, pid: int) -> None:
+    """Close the connections of a database that nobody uses any more; a forked child leaves its parent's alone."""
+    if os.getpid() == pid:
+        engine.dispose()
 
 
 _CLOCKS: dict[str, Callable[[], Any]] = {
@@ -155,9 +164,11 @@ def _take_write_lock(connection: Connection, name: str) -> None:
         connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_TIMEOUT_SECONDS * 3}s'"))
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
-    elif connection.dialect.name != "sqlite":  # there, BEGIN IMMEDIATE took it
-        if not connection.scalar(select(func.get_lock(name, LOCK_TIMEOUT_SECONDS))):
-            raise StorageUnavailableError(f'the write lock "{name}" was not free within {LOCK_TIMEOUT_SECONDS} s')
+        return
+    if connection.dialect.name == "sqlite":
+        return  # BEGIN IMMEDIATE took it
+    if not connection.scalar(select(func.get_lock(name, LOCK_TIMEOUT_SECONDS))):
+        raise StorageUnavailableError(f'the write lock "{name}" was not free within {LOCK_TIMEOUT_SECONDS} s')
 
 
 @contextmanager
@@ -201,7 +212,8 @@ def _create_engine(destination: Destination) -> Engine:
         options["isolation_level"] = "READ COMMITTED"
         arguments.setdefault("connect_timeout", 2)
     engine = create_engine(destination.url, connect_args=arguments, **options)
-    _LISTENERS.get(backend, lambda engine: None)(engine)
+    if backend in _LISTENERS:
+        _LISTENERS[backend](engine)
     if destination.schema:
         engine = engine.execution_options(schema_translate_map={None: destination.schema})
     if destination.temporary:
@@ -229,6 +241,10 @@ def _listen_sqlite(engine: Engine) -> None:
     def on_connect(connection: Any, record: Any) -> None:
         # The driver's own implicit BEGIN would be a deferred one; ours is said in on_begin.
         connection.isolation_level = None
+        connection.execute("PRAGMA busy_timeout=5000")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # Only before the first table; said later, it would ask for the write lock.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for pragma in _SQLITE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -240,12 +256,10 @@ def _listen_sqlite(engine: Engine) -> None:
 
 #: ``synchronous=FULL``: a drained entry leaves the spool, so its commit must survive a power cut.
 _SQLITE_PRAGMAS = (
-    "auto_vacuum=INCREMENTAL",
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     "secure_delete=ON",
-    "busy_timeout=5000",
 )
 
 

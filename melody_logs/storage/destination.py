@@ -39,39 +39,57 @@ class Destination:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def resolve_destination(app: Flask, settings: Settings) -> Destination:
+def resolve_destination(app: Flask, db: Any, settings: Settings) -> Destination:
     """Find the log database: ``MELODY_LOGS_DATABASE_URI``, else the bind, else the host's database.
 
     A host on a SQLite file gets a second file beside its own, a host in memory a temporary file.
 
+    :param db: the host's Flask-SQLAlchemy, initialised on *app*; None if only the configuration is to be read.
     :raise ConfigurationError: if there is none, or the address cannot be read.
     """
     if settings.database_uri:
         return _from_url("MELODY_LOGS_DATABASE_URI", settings.database_uri, {}, settings, app)
     if settings.bind_key:
-        return _from_bind(app, settings)
-    configured = app.config.get("SQLALCHEMY_DATABASE_URI")
-    if not configured:
+        key, value, options = _bind(app, settings.bind_key)
+    else:
+        key, value = "SQLALCHEMY_DATABASE_URI", app.config.get("SQLALCHEMY_DATABASE_URI")
+        options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    value = _engine_url(app, db, settings.bind_key) or value
+    if not value:
         raise ConfigurationError(
-            'no database for the logs: set "MELODY_LOGS_DATABASE_URI" or "SQLALCHEMY_DATABASE_URI", '
+            f'no database for the logs: set "MELODY_LOGS_DATABASE_URI" or "{key}", '
             "for example postgresql+psycopg://user@host/name"
         )
-    options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
-    found = _from_url("SQLALCHEMY_DATABASE_URI", configured, options, settings, app)
-    return _beside(found) if found.url.get_backend_name() == "sqlite" else found
+    found = _from_url(key, value, options, settings, app)
+    if settings.bind_key or found.url.get_backend_name() != "sqlite":
+        return found
+    return _beside(found)
 
 
-def _from_bind(app: Flask, settings: Settings) -> Destination:
+def _engine_url(app: Flask, db: Any, bind_key: str | None) -> Any:
+    if db is None:
+        return None
+    try:
+        with app.app_context():
+            engine = db.engines.get(bind_key)
+    except RuntimeError:
+        raise ConfigurationError(
+            "init_app(app, db) was given a Flask-SQLAlchemy that is not initialised on this app: "
+            "call db.init_app(app) before it"
+        ) from None
+    return engine.url if engine is not None else None
+
+
+def _bind(app: Flask, bind_key: str) -> tuple[str, Any, Mapping[str, Any]]:
     binds = app.config.get("SQLALCHEMY_BINDS") or {}
-    if settings.bind_key not in binds:
+    if bind_key not in binds:
         known = ", ".join(sorted(str(name) for name in binds)) or "there is none"
         raise ConfigurationError(
-            f'"MELODY_LOGS_BIND_KEY" is "{settings.bind_key}", which is not in "SQLALCHEMY_BINDS" ({known})'
+            f'"MELODY_LOGS_BIND_KEY" is "{bind_key}", which is not in "SQLALCHEMY_BINDS" ({known})'
         )
-    bind = binds[settings.bind_key]
+    bind = binds[bind_key]
     options = bind if isinstance(bind, dict) else {"url": bind}
-    key = f'SQLALCHEMY_BINDS["{settings.bind_key}"]'
-    return _from_url(key, options.get("url", ""), options, settings, app)
+    return f'SQLALCHEMY_BINDS["{bind_key}"]', options.get("url", ""), options
 
 
 def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settings, app: Flask) -> Destination:

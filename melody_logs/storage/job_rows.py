@@ -102,7 +102,8 @@ def add_job(database: Database, values: dict[str, Any]) -> JobRow:
     """Add a job and return it; if its kind has an active job already, return that one."""
     try:
         with database.transaction() as connection:
-            job_id = connection.execute(insert(_TABLE).values(values)).inserted_primary_key[0]
+            key: Any = connection.execute(insert(_TABLE).values(values)).inserted_primary_key
+            job_id = key[0]
             added = _one(connection, _TABLE.c.id == job_id)
             assert added is not None
             return added
@@ -130,7 +131,9 @@ def lease_job(database: Database, job_id: int, owner: str, lease_seconds: int) -
         }
         if connection.execute(taken.values(values)).rowcount == 0:
             return None
-        connection.execute(update(_TABLE).where(_TABLE.c.id == job_id, _TABLE.c.started_at.is_(None)).values(started_at=now))
+        connection.execute(
+            update(_TABLE).where(_TABLE.c.id == job_id, _TABLE.c.started_at.is_(None)).values(started_at=now)
+        )
         return _one(connection, _TABLE.c.id == job_id)
 
 
@@ -143,4 +146,3 @@ def update_job(connection: Connection, job_id: int, owner: str, values: dict[str
 def _one(connection: Connection, condition: Any) -> JobRow | None:
     row = connection.execute(select(*_COLUMNS).where(condition)).first()
     return JobRow(**row._mapping) if row else None
-

@@ -304,3 +304,5 @@ MODELS: dict[Kind, type[EmailLog] | type[SmsLog] | type[SignInLog]] = {
     "sms": SmsLog,
     "sign-in": SignInLog,
 }
+#: The same as Core tables, which is how storage speaks to the database.
+TABLES: dict[Kind, Any] = {kind: model.__table__ for kind, model in MODELS.items()}

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from ..vocabulary import MESSAGE_KINDS
 from .database import Database
-from .models import MODELS
+from .models import TABLES
 from .writer import RowWrite, write_rows
 
 
@@ -16,7 +16,7 @@ def expire_pending(database: Database, *, older_than: timedelta, limit: int = 50
     """Turn up to *limit* messages a kind that have been ``pending`` for longer into ``unknown``; return how many."""
     expired = 0
     for kind in MESSAGE_KINDS:
-        table = MODELS[kind].__table__
+        table = TABLES[kind]
         with database.write() as connection:
             now = database.now(connection)
             rows = connection.execute(

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, func, select
 
 from ..vocabulary import Kind
 from .database import Database
-from .models import MODELS, Total
+from .models import TABLES, Total
 
 #: The largest id that the databases hold.
 LARGEST_ID = 2**63 - 1
@@ -21,6 +21,10 @@ class Filters:
     """What a list shows. ``events`` applies to sign-ins: the events to show, or None for all."""
 
     events: tuple[str, ...] | None = ("sign_in",)
+
+
+#: What lists and counts show unless asked for more.
+SIGN_INS_ONLY = Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def page_by_number(
     *,
     page_number: int,
     page_size: int,
-    filters: Filters = Filters(),
+    filters: Filters = SIGN_INS_ONLY,
     with_content: bool = True,
 ) -> Page:
     """Read page *page_number* (from 1) of *page_size* rows.
@@ -53,14 +57,14 @@ def page_by_number(
     The ids are walked in the index alone and joined to their rows at the end, so that a page far down reads no row that
     it does not show.
     """
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     offset = (page_number - 1) * page_size
     with database.read() as connection:
         count = connection.execute(_count_statement(kind, filters)).scalar_one()
         if offset >= count:
             return Page((), count)
-        ids = _matching(select(table.c.id), table, kind, filters)
-        ids = ids.order_by(table.c.id.desc()).limit(page_size).offset(offset).subquery()
+        numbered = _matching(select(table.c.id), table, kind, filters).order_by(table.c.id.desc())
+        ids = numbered.limit(page_size).offset(offset).subquery()
         rows = connection.execute(
             select(*_columns(table, with_content)).join(ids, ids.c.id == table.c.id).order_by(table.c.id.desc())
         ).all()
@@ -73,11 +77,11 @@ def page_before(
     *,
     before_id: int | None = None,
     limit: int,
-    filters: Filters = Filters(),
+    filters: Filters = SIGN_INS_ONLY,
     with_content: bool = True,
 ) -> Slice:
     """Read the newest *limit* rows with an id below *before_id*: as fast at any depth."""
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     statement = _matching(select(*_columns(table, with_content)), table, kind, filters)
     if before_id is not None:
         statement = statement.where(table.c.id < before_id)
@@ -92,12 +96,12 @@ def find(database: Database, kind: Kind, row_id: int, *, with_content: bool = Tr
     """Read one row by its id, of any event; None if there is none."""
     if not 0 < row_id <= LARGEST_ID:
         return None
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     with database.read() as connection:
         return connection.execute(select(*_columns(table, with_content)).where(table.c.id == row_id)).first()
 
 
-def count_rows(database: Database, kind: Kind, filters: Filters = Filters()) -> int:
+def count_rows(database: Database, kind: Kind, filters: Filters = SIGN_INS_ONLY) -> int:
     """Count the matching rows exactly, from the totals."""
     with database.read() as connection:
         return int(connection.execute(_count_statement(kind, filters)).scalar_one())

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, literal_column, s
 from ..vocabulary import Kind
 from .columns import UtcDateTime
 from .database import Database
-from .models import MODELS, HourlyTotal
+from .models import TABLES, HourlyTotal
 from .totals import TotalsChange, hour_of
 
 
@@ -43,7 +43,7 @@ class Deleted:
 
 def preview_clean(database: Database, kind: Kind, cutoff: datetime) -> Preview:
     """Count exactly what lies below *cutoff* by ``recorded_at``: whole hours from the totals, the rest from the rows."""
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     totals: Any = HourlyTotal.__table__
     hour = hour_of(cutoff)
     with database.read() as connection:
@@ -68,7 +68,7 @@ def find_bounds(connection: Connection, kind: Kind, cutoff: datetime) -> Bounds:
 
     Ids rise with ``recorded_at`` but where the database's clock was set back; :func:`delete_stragglers` takes those.
     """
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     below = select(table.c.id).where(table.c.recorded_at < cutoff).limit(1)
     first = connection.scalar(below.order_by(table.c.recorded_at, table.c.id))
     last = connection.scalar(below.order_by(table.c.recorded_at.desc(), table.c.id.desc()))
@@ -77,14 +77,14 @@ def find_bounds(connection: Connection, kind: Kind, cutoff: datetime) -> Bounds:
 
 def delete_window(connection: Connection, kind: Kind, cutoff: datetime, *, after_id: int, last_id: int) -> Deleted:
     """Delete the rows with ``after_id < id <= last_id`` that are below *cutoff*, and keep the totals."""
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     window = and_(table.c.id > after_id, table.c.id <= last_id, table.c.recorded_at < cutoff)
     return _delete_counted(connection, kind, window)
 
 
 def delete_stragglers(connection: Connection, kind: Kind, cutoff: datetime, *, limit: int) -> Deleted:
     """Delete up to *limit* rows below *cutoff* wherever their ids lie."""
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     oldest = select(table.c.id).where(table.c.recorded_at < cutoff).order_by(table.c.recorded_at).limit(limit)
     ids = list(connection.scalars(oldest))
     return _delete_counted(connection, kind, table.c.id.in_(ids)) if ids else Deleted(0, 0)
@@ -92,7 +92,7 @@ def delete_stragglers(connection: Connection, kind: Kind, cutoff: datetime, *, l
 
 def next_id(connection: Connection, kind: Kind, after_id: int) -> int | None:
     """Find the next id above *after_id*, to step over a stretch without rows."""
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     return connection.scalar(select(func.min(table.c.id)).where(table.c.id > after_id))
 
 
@@ -111,7 +111,7 @@ def drop_empty_totals(connection: Connection, kind: Kind, cutoff: datetime) -> N
 
 def _delete_counted(connection: Connection, kind: Kind, window: Any) -> Deleted:
     """Delete and sum in one statement where the database can; else sum the locked rows first."""
-    table: Any = MODELS[kind].__table__
+    table = TABLES[kind]
     if connection.dialect.name == "postgresql":
         gone = delete(table).where(window).returning(*_total_columns(table, kind)).cte("gone")
         groups = connection.execute(_grouped(gone, kind, "postgresql")).all()
@@ -146,7 +146,8 @@ def _grouped(gone: Any, kind: Kind, dialect_name: str) -> Select[Any]:
     if kind == "sign-in":
         keys = [gone.c.event, gone.c.outcome, gone.c.country]
     else:
-        keys = [literal_column("''").label("event"), gone.c.status.label("outcome"), literal_column("NULL").label("country")]
+        nothing: list[Any] = [literal_column("''").label("event"), literal_column("NULL").label("country")]
+        keys = [*nothing, gone.c.status.label("outcome")]
     counted = [func.count().label("row_count"), func.sum(gone.c.stored_bytes).label("stored_bytes")]
     groups = keys if kind == "sign-in" else [gone.c.status]
     return select(hour, *keys, *counted).group_by(literal_column("hour"), *groups)

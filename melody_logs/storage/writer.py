@@ -1,4 +1,4 @@
-"""The only inserts and updates of log rows: a batch of entries becomes rows, positions and totals in one transaction."""
+"""The only inserts and updates of log rows: a batch becomes rows, positions and totals in one transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ..vocabulary import STATUS_RANK, Kind
-from .models import MODELS, Position
+from .models import TABLES, Position
 from .totals import TotalsChange
 
 #: What a row costs beside its text: fixed columns, row header and index entries, measured on PostgreSQL 15.
@@ -75,10 +75,8 @@ def measure_row(values: dict[str, Any]) -> int:
     )
 
 
-def _write_kind(
-    connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange
-) -> None:
-    columns = [column.name for column in MODELS[kind].__table__.columns if column.name not in _WRITER_COLUMNS]
+def _write_kind(connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange) -> None:
+    columns = [column.name for column in TABLES[kind].columns if column.name not in _WRITER_COLUMNS]
     merged = _merge_within_batch(kind, rows)
     known = _find_known(connection, kind, [values["event_id"] for values, amends in merged if amends])
     inserts: list[dict[str, Any]] = []
@@ -93,7 +91,7 @@ def _write_kind(
             _count(change, kind, full, now, stored)
         else:
             updates.append(_amend(kind, columns, row, values, now, position + offset, change))
-    table = MODELS[kind].__table__
+    table = TABLES[kind]
     if inserts:
         connection.execute(insert(table), inserts)
     if updates:
@@ -121,7 +119,7 @@ def _merge_within_batch(kind: Kind, rows: Iterable[RowWrite]) -> list[tuple[dict
 
 
 def _find_known(connection: Connection, kind: Kind, event_ids: list[str]) -> dict[str, Row[Any]]:
-    table = MODELS[kind].__table__
+    table = TABLES[kind]
     known: dict[str, Row[Any]] = {}
     for start in range(0, len(event_ids), _IDS_A_QUERY):
         chunk = event_ids[start : start + _IDS_A_QUERY]

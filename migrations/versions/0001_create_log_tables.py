@@ -14,6 +14,12 @@ branch_labels = None
 depends_on = None
 
 LongText = sa.Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+TABLES = (
+    *("email_log", "sms_log", "sign_in_log"),
+    *("spool_progress", "position", "total", "hourly_total", "country_total"),
+    *("job", "heartbeat", "gap"),
+    *("client", "client_secret", "signing_key"),
+)
 GEO_PENDING = sa.text("geo_state = 'pending'")
 
 
@@ -30,10 +36,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove every table, with all that is in it."""
-    for name in (
-        "email_log sms_log sign_in_log spool_progress position total hourly_total country_total job heartbeat gap "
-        "client client_secret signing_key"
-    ).split():
+    for name in TABLES:
         op.drop_table(f"melody_{name}")
 
 
@@ -121,9 +124,7 @@ def _create_sign_in_log() -> None:
     _create_indexes(name, ("event_id",), ("position",), ("recorded_at",))
     _create_indexes(name, ("user_id", "id"), ("identity", "id"), ("ip", "id"))
     op.create_index(f"ix_{name}_event_then_id", name, ["event", "id"])
-    op.create_index(
-        f"ix_{name}_geo_pending", name, ["id"], postgresql_where=GEO_PENDING, sqlite_where=GEO_PENDING
-    )
+    op.create_index(f"ix_{name}_geo_pending", name, ["id"], postgresql_where=GEO_PENDING, sqlite_where=GEO_PENDING)
 
 
 def _location_columns() -> list[sa.Column[Any]]:

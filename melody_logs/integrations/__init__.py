@@ -1,0 +1,1 @@
+"""Connections to what hosts use: one file each."""

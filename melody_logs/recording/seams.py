@@ -1,0 +1,51 @@
+"""What the host may hand in: who may enter, what to change, what to leave out, and which views are sign-ins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+logger = logging.getLogger("melody_logs")
+
+Fields = dict[str, Any]
+Access = str | Iterable[str] | None
+
+
+@dataclass(slots=True)
+class Seams:
+    """The host's functions; each has a default, so that none is needed."""
+
+    admin_access: Callable[[], Access] | None = None
+    transform: Callable[[str, Fields], Fields | None] | None = None
+    exclude: Callable[[str, Fields], bool] | None = None
+    watched_views: dict[str, Any] = field(default_factory=dict)
+
+    def apply_transform(self, kind: str, fields: Fields) -> Fields:
+        """Let the host change the fields of an entry before it is cleaned.
+
+        A transform that raises, or returns something else than a dict or None, leaves the entry as it was, marked
+        ``transform:failed``.
+        """
+        if self.transform is None:
+            return fields
+        try:
+            changed = self.transform(kind, dict(fields))
+        except Exception:
+            logger.exception("the transform function raised on a %s entry; the entry is kept as it was", kind)
+            return fields | {"marks": "transform:failed"}
+        if changed is not None and not isinstance(changed, dict):
+            logger.error("the transform function returned %s; accepted: a dict or None", type(changed).__name__)
+            return fields | {"marks": "transform:failed"}
+        return fields if changed is None else changed
+
+    def excludes(self, kind: str, fields: Fields) -> bool:
+        """Ask the host whether to leave an entry out; an exclude that raises keeps the entry."""
+        if self.exclude is None:
+            return False
+        try:
+            return bool(self.exclude(kind, dict(fields)))
+        except Exception:
+            logger.exception("the exclude function raised on a %s entry; the entry is kept", kind)
+            return False

@@ -1,0 +1,64 @@
+"""Messages in two phases: ``pending`` before the provider is called, then how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..vocabulary import Kind
+from .recorder import Recorder
+
+_SAID_ONCE = ("receiver", "subject", "content", "content_type", "template", "purpose")
+
+
+class Sending:
+    """A message on its way. Without a word from the caller it was sent when the block ended."""
+
+    def __init__(self, event_id: str | None) -> None:
+        self.event_id = event_id
+        self._result: dict[str, Any] = {"status": "sent"}
+
+    def sent(self, response: object = None, *, provider_message_id: object = None) -> None:
+        """Say that the provider took it, with its answer and its id of the message."""
+        self._result = {"status": "sent", "response": response, "provider_message_id": provider_message_id}
+
+    def failed(self, response: object = None) -> None:
+        """Say that it was not sent, with the provider's answer."""
+        self._result = {"status": "failed", "response": response}
+
+    def suppressed(self, response: object = None) -> None:
+        """Say that it was held back on purpose, as a test or development set-up does."""
+        self._result = {"status": "suppressed", "response": response}
+
+
+@contextmanager
+def sending(recorder: Recorder, kind: Kind, fields: dict[str, Any]) -> Iterator[Sending]:
+    """Record a message as pending, and at the end of the block how it ended.
+
+    An exception is recorded as a failure and goes on unchanged. When the process dies or the request is killed in
+    between, a sweep turns the row into ``unknown`` after ``MELODY_LOGS_PENDING_MINUTES``.
+    """
+    event_id = recorder.record_message(kind, {**fields, "status": "pending"}, amends=True)
+    message = Sending(event_id)
+    try:
+        yield message
+    except Exception as error:
+        message.failed(f"{type(error).__name__}: {_text_of(error)}")
+        _finish(recorder, kind, fields, message)
+        raise
+    _finish(recorder, kind, fields, message)
+
+
+def _finish(recorder: Recorder, kind: Kind, fields: dict[str, Any], message: Sending) -> None:
+    if message.event_id is None:
+        return
+    kept = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
+    recorder.record_message(kind, kept | message._result, event_id=message.event_id, amends=True)
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its text could not be read)"

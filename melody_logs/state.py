@@ -1,0 +1,114 @@
+"""The objects of one app, made once by ``init_app``."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app
+
+from .errors import ConfigurationError, NotInitialisedError
+from .geolocation.locate import Locator
+from .recording.drain import Drain
+from .recording.drain_thread import DrainThread
+from .recording.recorder import Recorder
+from .recording.seams import Seams
+from .recording.spool import Spool
+from .secret_keys import derive_key
+from .settings import Settings
+from .storage.database import Database
+from .storage.destination import resolve_destination
+
+EXTENSION_KEY = "melody_logs"
+
+
+@dataclass(slots=True)
+class State:
+    """What melody_logs keeps of one app."""
+
+    settings: Settings
+    database: Database
+    spool: Spool
+    drain: Drain
+    drain_thread: DrainThread
+    recorder: Recorder
+    locator: Locator
+    seams: Seams
+    derive_key: Any
+
+    @property
+    def admin_access(self) -> Any:
+        """The host's function that says who may enter the pages; None until it is given."""
+        return self.seams.admin_access
+
+
+def state_of(app: Flask | None = None) -> State:
+    """Give the state of *app*, or of the current app.
+
+    :raise NotInitialisedError: if ``init_app`` has not been called on it.
+    """
+    app = app or current_app
+    state: State | None = app.extensions.get(EXTENSION_KEY)
+    if state is None:
+        raise NotInitialisedError(f'melody_logs is not initialised on "{app.name}": did you forget logs.init_app(app)?')
+    return state
+
+
+def make_state(app: Flask, db: Any, settings: Settings, seams: Seams) -> State:
+    """Build the objects of *app*; nothing is opened, connected or started.
+
+    :raise ConfigurationError: if there is no database for the logs.
+    """
+    destination = resolve_destination(app, db, settings)
+    database = Database(lambda: destination)
+    spool = Spool(
+        _spool_directory(app, settings, Path(destination.url.database or "") if destination.temporary else None),
+        max_megabytes=settings.spool_max_megabytes,
+        synchronous=settings.spool_synchronous,
+        destination=database.fingerprint,
+    )
+    drain = Drain(spool, database)
+    drain_thread = DrainThread(drain, settings.drain_interval_seconds, allowed=settings.drain_in_process)
+    derive = _key_deriver(app, settings)
+    recorder = Recorder(
+        settings=settings,
+        seams=seams,
+        spool=spool,
+        drain_thread=drain_thread,
+        derive_key=derive,
+        direct=settings.writer == "direct" or destination.temporary,
+    )
+    return State(
+        settings=settings,
+        database=database,
+        spool=spool,
+        drain=drain,
+        drain_thread=drain_thread,
+        recorder=recorder,
+        locator=Locator(settings.geoip_database),
+        seams=seams,
+        derive_key=derive,
+    )
+
+
+def _spool_directory(app: Flask, settings: Settings, temporary_database: Path | None) -> Path:
+    if settings.spool_dir:
+        return Path(app.root_path, settings.spool_dir)
+    if temporary_database is not None:
+        return temporary_database.parent / "spool"
+    return Path(app.instance_path) / "melody_logs" / "spool"
+
+
+def _key_deriver(app: Flask, settings: Settings) -> Any:
+    """Derive keys lazily: a host may set its SECRET_KEY after ``init_app``."""
+
+    @functools.cache
+    def derive(purpose: str) -> bytes:
+        secret = settings.key or app.config.get("SECRET_KEY")
+        if not secret:
+            raise ConfigurationError('neither "MELODY_LOGS_KEY" nor "SECRET_KEY" is set: set one of them')
+        return derive_key(secret, purpose)
+
+    return derive

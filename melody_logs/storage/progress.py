@@ -1,0 +1,69 @@
+"""How far each spool has been written, what was lost, and who is alive: small rows beside the logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from .models import Base, Gap, Heartbeat, SpoolProgress
+
+#: A progress row outlives its spool file by this: a copy of the file restored from a backup is not written again.
+PROGRESS_KEPT_DAYS = 90
+
+
+class GapCount(NamedTuple):
+    """Entries of a kind that were lost between two instants (aware, the host's clock)."""
+
+    kind: str
+    lost: int
+    first_at: datetime
+    last_at: datetime
+
+
+def read_progress(connection: Connection, spool: str) -> int:
+    """Read the number of the last entry of *spool* that was written; 0 if none was."""
+    last = connection.scalar(select(SpoolProgress.last_entry).where(SpoolProgress.spool == spool))
+    return last or 0
+
+
+def advance_progress(connection: Connection, spool: str, last_entry: int, now: datetime) -> None:
+    """Say that *spool* is written up to *last_entry*; call it in the transaction that writes the entries."""
+    _upsert(connection, SpoolProgress, {"spool": spool}, {"last_entry": last_entry, "updated_at": now})
+
+
+def forget_old_progress(connection: Connection, now: datetime) -> int:
+    """Delete the rows that nothing has moved for ``PROGRESS_KEPT_DAYS``; return how many they were."""
+    oldest = now - timedelta(days=PROGRESS_KEPT_DAYS)
+    return connection.execute(delete(SpoolProgress).where(SpoolProgress.updated_at < oldest)).rowcount
+
+
+def write_gaps(connection: Connection, now: datetime, spool: str, gaps: Iterable[GapCount]) -> None:
+    """Write what *spool* lost. A gap already there (same kind and first instant) is not written again."""
+    known = {
+        (kind, first_at)
+        for kind, first_at in connection.execute(select(Gap.kind, Gap.first_at).where(Gap.spool == spool))
+    }
+    rows = [
+        {**gap._asdict(), "spool": spool, "recorded_at": now} for gap in gaps if (gap.kind, gap.first_at) not in known
+    ]
+    if rows:
+        connection.execute(insert(Gap), rows)
+
+
+def note_heartbeat(connection: Connection, name: str, now: datetime, detail: str | None = None) -> None:
+    """Say that the part *name* of the system works; *detail* is at most 1024 characters."""
+    _upsert(connection, Heartbeat, {"name": name}, {"seen_at": now, "detail": detail and detail[:1024]})
+
+
+def _upsert(connection: Connection, model: type[Base], key: dict[str, Any], values: dict[str, Any]) -> None:
+    if connection.dialect.name in ("mysql", "mariadb"):
+        mysql_statement = mysql.insert(model).values(**key, **values)
+        connection.execute(mysql_statement.on_duplicate_key_update(**values))
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(model).values(**key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))

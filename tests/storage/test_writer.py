@@ -1,0 +1,118 @@
+"""Writing: rows, amendments, positions and totals in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from melody_logs.errors import StorageUnavailableError
+from melody_logs.storage.database import Database
+from melody_logs.storage.models import MODELS
+from melody_logs.storage.queries import count_rows
+from tests.storage.rows import NOW, assert_totals_match, make_database, message, read_all, sign_in, write
+
+
+@pytest.fixture
+def database(database_url: str) -> Database:
+    return make_database(database_url)
+
+
+def test_ids_and_positions_rise_in_the_order_of_writing(database: Database) -> None:
+    write(database, sign_in(identity="a"), sign_in(identity="b"))
+    write(database, sign_in(identity="c"))
+    rows = read_all(database, "sign-in")
+    assert [row.identity for row in rows] == ["a", "b", "c"]
+    assert [row.position for row in rows] == [1, 2, 3]
+    assert [row.id for row in rows] == sorted({row.id for row in rows})
+    assert_totals_match(database)
+
+
+def test_times_come_back_exactly_and_in_utc(database: Database) -> None:
+    write(database, sign_in(occurred_at=NOW + timedelta(microseconds=1)))
+    (row,) = read_all(database, "sign-in")
+    assert row.occurred_at == NOW + timedelta(microseconds=1)
+    assert row.recorded_at.utcoffset() == timedelta()
+
+
+def test_later_phase_amends_the_same_row_and_moves_its_position(database: Database) -> None:
+    event_id = str(uuid.uuid4())
+    write(database, message(event_id=event_id, status="pending", content="Hello", content_bytes=5))
+    write(database, message())
+    ended = message(event_id=event_id, status="sent", response="250 OK", receiver=None)
+    write(database, type(ended)(ended.kind, ended.values, amends=True))
+    rows = read_all(database, "email")
+    assert len(rows) == 2
+    assert (rows[0].status, rows[0].response, rows[0].receiver) == ("sent", "250 OK", "ann@example.org")
+    assert (rows[0].content, rows[0].content_bytes) == ("Hello", 5)
+    assert (rows[0].version, rows[0].position) == (2, 3)
+    assert rows[0].recorded_at <= rows[1].recorded_at <= rows[0].updated_at
+    assert_totals_match(database)
+
+
+def test_late_earlier_phase_never_takes_a_message_back(database: Database) -> None:
+    event_id = str(uuid.uuid4())
+    for status, subject in (("delivered", None), ("pending", "Welcome"), ("sent", None)):
+        row = message(event_id=event_id, status=status, subject=subject)
+        write(database, type(row)(row.kind, row.values, amends=True))
+    (row,) = read_all(database, "email")
+    assert (row.status, row.subject) == ("delivered", "Welcome")
+    assert_totals_match(database)
+
+
+def test_phases_that_meet_in_one_batch_become_one_row(database: Database) -> None:
+    event_id = str(uuid.uuid4())
+    first = message("sms", event_id=event_id, status="pending", content="Hi")
+    second = message("sms", event_id=event_id, status="failed", response="refused", content=None)
+    write(database, first, type(second)(second.kind, second.values, amends=True), message("sms"))
+    rows = read_all(database, "sms")
+    assert [(row.status, row.content) for row in rows] == [("failed", "Hi"), ("sent", None)]
+    assert [row.position for row in rows] == [1, 2]
+    assert_totals_match(database)
+
+
+def test_what_a_sign_in_said_explicitly_stays_when_a_hook_amends_it(database: Database) -> None:
+    event_id = str(uuid.uuid4())
+    write(database, sign_in(event_id=event_id, outcome="failure", reason="locked_account"))
+    hook = sign_in(event_id=event_id, outcome="success", reason="wrong_password", user_id="7", user_id_is_integer=True)
+    write(database, type(hook)(hook.kind, hook.values, amends=True))
+    (row,) = read_all(database, "sign-in")
+    assert (row.outcome, row.reason, row.user_id, row.user_id_is_integer) == ("failure", "locked_account", "7", True)
+    assert_totals_match(database)
+
+
+def test_failed_batch_leaves_no_row_no_total_and_no_position(database: Database) -> None:
+    def write_and_fail() -> None:
+        with database.write() as connection:
+            from melody_logs.storage.writer import write_rows
+
+            write_rows(connection, database.now(connection), [sign_in()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
+    write(database, sign_in())
+    (row,) = read_all(database, "sign-in")
+    assert row.position == 1
+    assert count_rows(database, "sign-in") == 1
+    assert_totals_match(database)
+
+
+def test_the_id_of_a_deleted_newest_row_is_not_given_again(database: Database) -> None:
+    write(database, sign_in())
+    (row,) = read_all(database, "sign-in")
+    with database.transaction() as connection:
+        connection.execute(MODELS["sign-in"].__table__.delete())  # type: ignore[attr-defined]
+    write(database, sign_in())
+    assert read_all(database, "sign-in")[0].id > row.id
+
+
+def test_missing_tables_are_explained_with_the_command(database_url: str) -> None:
+    from sqlalchemy.engine import make_url
+
+    from melody_logs.storage.destination import Destination
+
+    database = Database(lambda: Destination(make_url(database_url), None))
+    with pytest.raises(StorageUnavailableError, match="flask melody-logs db upgrade"):
+        count_rows(database, "email")

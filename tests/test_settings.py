@@ -1,0 +1,119 @@
+"""Settings: one table, checked once, with errors that name the key, the value and what is accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from melody_logs.errors import ConfigurationError
+from melody_logs.setting_types import RetentionPolicy
+from melody_logs.settings import Settings, describe
+
+
+def read(**config: Any) -> Settings:
+    return Settings.from_config({f"MELODY_LOGS_{key}": value for key, value in config.items()})
+
+
+def test_everything_is_off_by_default() -> None:
+    settings = Settings.from_config({"SECRET_KEY": "x", "OTHER_KEY": 1})
+    assert not any(settings.is_enabled(kind) for kind in ("email", "sms", "sign-in"))
+    assert settings.retention == ()
+    assert settings.clean_days == 30
+
+
+def test_unknown_key_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigurationError, match=r'"MELODY_LOGS_CLEAN_DAY" .*did you mean "MELODY_LOGS_CLEAN_DAYS"'):
+        read(CLEAN_DAY=30)
+
+
+@pytest.mark.parametrize("days", [0, -1, "0", 1.5, True, None, "soon"])
+def test_retention_that_would_delete_everything_is_refused(days: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(RETENTION=[{"kind": "email", "days": days}])
+    assert '"MELODY_LOGS_RETENTION"' in str(caught.value)
+    assert repr(days) in str(caught.value)
+    assert "from 1 to" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        {"kind": "email", "days": 3},
+        [{"kind": "fax", "days": 3}],
+        [{"kind": "email"}],
+        [{"kind": "email", "days": 3, "outcome": "x"}],
+        [{"kind": "email", "days": 3}, {"kind": "email", "days": 4}],
+        "[{",
+    ],
+)
+def test_malformed_policies_are_refused(policies: Any) -> None:
+    with pytest.raises(ConfigurationError, match="MELODY_LOGS_RETENTION"):
+        read(RETENTION=policies)
+
+
+def test_every_key_is_accepted_as_text_of_the_environment() -> None:
+    settings = read(
+        ENABLE_EMAIL_LOG="yes",
+        ENABLE_SMS_LOG="0",
+        ENABLE_SIGN_IN_LOG="True",
+        DATABASE_URI="sqlite:////tmp/x.db",
+        BIND_KEY="logs",
+        SCHEMA="audit",
+        KEY="secret",
+        WRITER="direct",
+        SPOOL_DIR="/var/spool/app",
+        SPOOL_MAX_MEGABYTES="64",
+        SPOOL_SYNCHRONOUS="full",
+        DIRECT_TIMEOUT_MILLISECONDS="100",
+        DRAIN_IN_PROCESS="off",
+        DRAIN_INTERVAL_SECONDS="0.5",
+        BODY_MAX_KILOBYTES="16",
+        PENDING_MINUTES="5",
+        CLEAN_DAYS=" 7 ",
+        RETENTION='[{"kind": "sign-in", "days": "365"}]',
+        GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
+        LOCATION_HEADERS="Cloudflare",
+        ADMIN_PREFIX="/logs",
+        API_PREFIX="/api/logs",
+        TOKEN_PREFIX="/oauth",
+        TOKEN_LIFETIME_SECONDS="600",
+    )
+    assert settings.enable_email_log and settings.enable_sign_in_log and not settings.enable_sms_log
+    assert settings.retention == (RetentionPolicy("sign-in", 365),)
+    assert settings.geoip_database == ("/a/City.mmdb", "/a/ASN.mmdb")
+    assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
+    assert (settings.clean_days, settings.drain_interval_seconds) == (7, 0.5)
+    assert len(describe()) == 24, "a new key needs its text form here"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ENABLE_EMAIL_LOG", "perhaps"),
+        ("ENABLE_EMAIL_LOG", 2),
+        ("WRITER", "queue"),
+        ("SCHEMA", 'logs"; drop'),
+        ("ADMIN_PREFIX", "admin"),
+        ("ADMIN_PREFIX", "/"),
+        ("API_PREFIX", "/api/<id>"),
+        ("TOKEN_PREFIX", "/oauth/"),
+        ("CLEAN_DAYS", 0),
+        ("CLEAN_DAYS", "9" * 30),
+        ("DRAIN_INTERVAL_SECONDS", "nan"),
+        ("SPOOL_DIR", b"/x"),
+        ("GEOIP_DATABASE", 5),
+        ("LOCATION_HEADERS", "akamai"),
+    ],
+)
+def test_wrong_value_is_named_with_what_is_accepted(key: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(**{key: value})
+    message = str(caught.value)
+    assert f'"MELODY_LOGS_{key}" is {value!r}; accepted: ' in message
+
+
+def test_secret_values_are_not_repeated_in_errors() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(KEY=b"hunter2")
+    assert "hunter2" not in str(caught.value)
