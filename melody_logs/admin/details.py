@@ -1,0 +1,206 @@
+"""One row in full: its fields in groups, named in words, each with what was done to it before it was written."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import Any
+
+from ..vocabulary import Kind
+from . import words
+from .countries import name_country
+from .tables import present_location
+from .times import exact, moment
+from .visible_text import reveal, reveal_lines
+
+_DEEDS = {
+    "cut": "cut to the size limit",
+    "redacted": "secrets were replaced before it was stored",
+    "withheld": "withheld, because secrets could not be removed safely",
+    "masked": "masked before it was stored",
+    "hashed": "only a keyed hash was kept",
+    "cleaned": "characters that cannot be stored were replaced",
+    "invalid": "what was given was not usable and was left out",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """A name and its value; *style* is ``mono`` for codes, ``lines`` for text of several lines."""
+
+    name: str
+    value: str
+    style: str = ""
+    notes: tuple[str, ...] = ()
+    mark: words.Mark | None = None
+
+    @property
+    def can_copy(self) -> bool:
+        """Offer to copy what is a code or an address."""
+        return self.style == "mono" and bool(self.value)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """Fields under a heading."""
+
+    title: str
+    fields: tuple[Field, ...]
+
+
+def present_entry(kind: Kind, row: Any, now: datetime) -> tuple[Group, ...]:
+    """Group every field of *row*."""
+    notes = explain_marks(row.marks)
+    if kind == "sign-in":
+        groups = (_sign_in_happened(row, now, notes), _sign_in_who(row, notes), _where(row, notes), _device(row, notes))
+    else:
+        groups = (
+            _message_happened(row, now, notes),
+            _message_who(row, notes),
+            _message(kind, row, notes),
+            _provider(row, notes),
+        )
+    return (*groups, _record(row, notes))
+
+
+def explain_marks(marks: str | None) -> dict[str, tuple[str, ...]]:
+    """Read marks such as ``content:cut content:redacted`` as notes by field."""
+    notes: dict[str, tuple[str, ...]] = {}
+    for mark in (marks or "").split():
+        field, _, deed = mark.partition(":")
+        notes[field] = (*notes.get(field, ()), _DEEDS.get(deed, words.say(deed).lower() or "changed"))
+    return notes
+
+
+def _field(name: str, row: Any, column: str, notes: dict[str, tuple[str, ...]], style: str = "") -> Field:
+    value = getattr(row, column)
+    text = reveal_lines(value) if style == "lines" else reveal(value)
+    return Field(name, text, style, notes.get(column, ()))
+
+
+def _happened_at(row: Any, now: datetime) -> Field:
+    when = moment(row.occurred_at, now)
+    return Field("When", f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact)
+
+
+def _sign_in_happened(row: Any, now: datetime, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "What happened",
+        (
+            Field("Outcome", "", mark=words.mark_of(words.OUTCOME_MARKS, row.outcome)),
+            Field("Event", words.say(row.event)),
+            Field("Reason", words.say(row.reason), notes=notes.get("reason", ())),
+            Field("Method", words.say(row.method), notes=notes.get("method", ())),
+            _happened_at(row, now),
+        ),
+    )
+
+
+def _sign_in_who(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "Who",
+        (
+            _field("Identity as typed", row, "identity", notes, "mono"),
+            _field("User id", row, "user_id", notes, "mono"),
+            _field("Identity hash", row, "identity_hash", notes, "mono"),
+        ),
+    )
+
+
+def _where(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    location = present_location(row)
+    country = f"{name_country(row.country)} ({reveal(row.country)})" if row.country else ""
+    region = " ".join(reveal(part) for part in (row.region, row.region_code and f"({row.region_code})") if part)
+    point = f"{row.latitude:.4f}°, {row.longitude:.4f}°" if None not in (row.latitude, row.longitude) else ""
+    network = " ".join(part for part in (row.asn and f"AS{row.asn}", reveal(row.as_org)) if part)
+    return Group(
+        "Where",
+        (
+            _field("Address", row, "ip", notes, "mono"),
+            Field("Location", location.title or location.text),
+            Field("Country", country),
+            Field("Continent", reveal(row.continent)),
+            Field("Region", region),
+            Field("City", reveal(row.city)),
+            Field("Time zone", reveal(row.timezone)),
+            Field("Latitude, longitude", point, "mono"),
+            Field("Network", network),
+            Field("Location found by", _found_by(row)),
+        ),
+    )
+
+
+def _found_by(row: Any) -> str:
+    attempts = f" after {row.geo_attempts} attempts" if row.geo_attempts > 1 else ""
+    return f"{reveal(row.geo_source)}{attempts}" if row.geo_source else words.say(row.geo_state) + attempts
+
+
+def _device(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "Device",
+        (
+            _field("User agent", row, "user_agent", notes),
+            _field("Came from", row, "referrer", notes),
+            _field("Endpoint", row, "endpoint", notes, "mono"),
+        ),
+    )
+
+
+def _message_happened(row: Any, now: datetime, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "What happened",
+        (
+            Field("Status", "", mark=words.mark_of(words.STATUS_MARKS, row.status)),
+            Field("Purpose", words.say(row.purpose), notes=notes.get("purpose", ())),
+            _happened_at(row, now),
+            _field("Endpoint", row, "endpoint", notes, "mono"),
+        ),
+    )
+
+
+def _message_who(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "Who",
+        (_field("Receiver", row, "receiver", notes, "mono"), _field("User id", row, "user_id", notes, "mono")),
+    )
+
+
+def _message(kind: Kind, row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    subject = (_field("Subject", row, "subject", notes),) if kind == "email" or row.subject else ()
+    return Group(
+        "Message",
+        (
+            *subject,
+            _field("Template", row, "template", notes, "mono"),
+            _field("Type", row, "content_type", notes, "mono"),
+            Field("Length as sent", words.size(row.content_bytes), notes=notes.get("content", ())),
+        ),
+    )
+
+
+def _provider(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "Provider",
+        (
+            _field("Provider", row, "provider", notes),
+            _field("Message id", row, "provider_message_id", notes, "mono"),
+            _field("Answer", row, "response", notes, "lines"),
+        ),
+    )
+
+
+def _record(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+    return Group(
+        "Record",
+        (
+            Field("Id", str(row.id), "mono"),
+            _field("Event id", row, "event_id", notes, "mono"),
+            _field("Request id", row, "request_id", notes, "mono"),
+            _field("Flow id", row, "flow_id", notes, "mono"),
+            Field("Recorded", exact(row.recorded_at)),
+            Field("Last changed", f"{exact(row.updated_at)} (version {row.version})"),
+            Field("Position", f"{row.position:,}"),
+            Field("Stored size", words.size(row.stored_bytes)),
+            _field("Marks", row, "marks", {}, "mono"),
+        ),
+    )

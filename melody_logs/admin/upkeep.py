@@ -1,0 +1,65 @@
+"""How long rows are kept and what was cleaned; what is well and what is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+from ..health import check_health
+from ..jobs.clean import list_jobs
+from ..settings import Settings
+from ..state import state_of
+from ..vocabulary import TITLES, Kind
+from . import words
+from .cleanups import present_jobs
+from .notices import present_finding
+from .rendering import KIND_ORDER, database_now, render
+
+JOBS_SHOWN = 50
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PolicyLine:
+    """How long a kind is kept, and in words what happens next."""
+
+    title: str
+    is_recorded: bool
+    kept: str
+    next_step: str
+    example: str
+
+
+def show_retention() -> str:
+    """The policies in force and the newest clean-ups, by hand and by policy."""
+    state = state_of()
+    now = database_now(state.database)
+    return render(
+        "retention.html",
+        policies=[_present_policy(state.settings, kind) for kind in KIND_ORDER],
+        jobs=present_jobs(list_jobs(state.database, limit=JOBS_SHOWN), now),
+        shown=JOBS_SHOWN,
+    )
+
+
+def show_health() -> str:
+    """Every finding of the health check, with what to do about those that are not good."""
+    state = state_of()
+    health = check_health(state)
+    # Not the database's clock: this page must also work when the database does not.
+    now = datetime.now(UTC)
+    order = ("bad", "warning", "good")
+    findings = sorted(health.findings, key=lambda finding: order.index(finding.level))
+    return render("health.html", is_well=health.well, findings=[present_finding(one, now) for one in findings])
+
+
+def _present_policy(settings: Settings, kind: Kind) -> PolicyLine:
+    nouns = words.NOUNS[kind][1]
+    is_recorded = settings.is_enabled(kind)
+    for policy in settings.retention:
+        if policy.kind == kind:
+            age = words.days(policy.days)
+            step = f"The worker deletes {nouns} once they are older than {age}; it looks every hour."
+            return PolicyLine(TITLES[kind], is_recorded, age, step, "")
+    step = f"Nothing deletes {nouns} but the Clean button. To have it done, add a policy:"
+    example = f'MELODY_LOGS_RETENTION = [{{"kind": "{kind}", "days": 365}}]'
+    return PolicyLine(TITLES[kind], is_recorded, "everything", step, example)
