@@ -28,7 +28,7 @@ GENERATED = {
 }
 # In pieces, so that this file does not find itself.
 LEFTOVER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
-MACHINE_PATH = re.compile(r"(?<![\w.}-])/(?:" + "|".join(["ro" + "ot", "wo" + "rk", r"ho" + r"me/\w+"]) + r")/")
+MACHINE_PATH = re.compile(r"(?<![\w.}-])/(?:" + "|".join(["roo" + "t", "wor" + "k", r"hom" + r"e/\w+"]) + r")/")
 
 
 def python_files(*folders: str) -> Iterator[Path]:
