@@ -180,7 +180,8 @@ class MelodyLogs:
         return sending(self._state().recorder, "sms", _known_fields("sending_sms", fields))
 
     def _record_message(self, kind: Kind, fields: dict[str, Any]) -> str | None:
-        return self._state().recorder.record_message(kind, _known_fields(f"record_{kind}", fields))
+        known = _known_fields(f"record_{kind}", fields)
+        return self._state().recorder.record_message(kind, known)
 
     def _state(self) -> State:
         if has_app_context():

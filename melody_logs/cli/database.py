@@ -35,7 +35,7 @@ def upgrade_command(revision: str) -> None:
     if before == after:
         print_line(f"The log tables are at version {after} already ({shown}).")
     else:
-        print_line(f"The log tables went from version {before or 'nothing'} to {after} ({shown}).")
+        print_line(f"The log tables went from {f'version {before}' if before else 'nothing'} to {after} ({shown}).")
 
 
 @database_group.command("downgrade")

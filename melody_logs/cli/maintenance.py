@@ -80,7 +80,7 @@ def _work_with_progress(state: State, job: JobRow) -> JobRow:
 @explain_errors
 def drain() -> None:
     """Move everything that waits in the spool into the log tables."""
-    moved = state_of().drain.run_once()
+    moved = state_of().drain.run_once(include_live=True)
     print_line(f"Drained {moved:,} entries.")
 
 

@@ -83,6 +83,8 @@ class Recorder:
         def build(fields: Mapping[str, Any]) -> Entry:
             facts = read_request_facts(self.settings)
             key = self.derive_key("identity")
+            if fields.get("user_id") is not None and fields.get("account_known") is None:
+                fields = {**fields, "account_known": True}
             return build_sign_in(fields, facts=facts, key=key, event_id=attempt.event_id, amends=amends)
 
         event_id = self._record("sign-in", attempt.fields, build)
@@ -96,7 +98,10 @@ class Recorder:
             fields = self.seams.apply_transform(kind, fields)
             if self.seams.excludes(kind, fields):
                 return None
+            marks = fields.pop("marks", None)
             entry = build(fields)
+            if marks:
+                entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
             self._append(entry)
         except Exception:
             self.failures[kind] = self.failures.get(kind, 0) + 1

@@ -29,7 +29,7 @@ class Seams:
         ``transform:failed``.
         """
         if self.transform is None:
-            return fields
+            return dict(fields)
         try:
             changed = self.transform(kind, dict(fields))
         except Exception:

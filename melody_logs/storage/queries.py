@@ -60,7 +60,7 @@ def page_by_number(
     table = TABLES[kind]
     offset = (page_number - 1) * page_size
     with database.read() as connection:
-        count = connection.execute(_count_statement(kind, filters)).scalar_one()
+        count = int(connection.execute(_count_statement(kind, filters)).scalar_one())
         if offset >= count:
             return Page((), count)
         numbered = _matching(select(table.c.id), table, kind, filters).order_by(table.c.id.desc())

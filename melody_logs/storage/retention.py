@@ -42,7 +42,7 @@ class Deleted:
 
 
 def preview_clean(database: Database, kind: Kind, cutoff: datetime) -> Preview:
-    """Count exactly what lies below *cutoff* by ``recorded_at``: whole hours from the totals, the rest from the rows."""
+    """Count exactly what lies below *cutoff* by ``recorded_at``: whole hours from the totals, the rest from rows."""
     table = TABLES[kind]
     totals: Any = HourlyTotal.__table__
     hour = hour_of(cutoff)

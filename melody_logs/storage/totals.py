@@ -52,7 +52,7 @@ class TotalsChange:
             self._countries[(day_of(recorded_at), country or UNKNOWN_COUNTRY, event, outcome)] += rows
 
     def apply(self, connection: Connection) -> None:
-        """Write the changes in the order of their keys, so that two transactions never wait for each other in a ring."""
+        """Write the changes in the order of their keys, so that two transactions cannot deadlock."""
         hourly = [
             dict(kind=key[0], hour=key[1], event=key[2], outcome=key[3], row_count=rows, byte_count=self._bytes[key])
             for key, rows in sorted(self._rows.items())

@@ -1,0 +1,133 @@
+"""The commands an operator types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from melody_logs.state import state_of
+from melody_logs.storage.progress import note_heartbeat
+from tests.hosts import close_host, make_host
+from tests.storage.rows import message, read_all, sign_in, write
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+    app, _ = make_host(database_url, tmp_path=tmp_path)
+    yield app
+    close_host(app)
+
+
+def run(app: Flask, *arguments: str, answer: str | None = None) -> Result:
+    return app.test_cli_runner().invoke(args=["melody-logs", *arguments], input=answer)
+
+
+def test_upgrade_creates_the_tables_and_says_where(sqlite_url: str, tmp_path: Path) -> None:
+    app, _ = make_host(None, tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=sqlite_url)
+    assert run(app, "db", "current").exit_code == 1
+    first = run(app, "db", "upgrade")
+    assert first.exit_code == 0 and "from nothing to 0001" in first.output
+    assert "already" in run(app, "db", "upgrade").output
+    assert run(app, "db", "current").exit_code == 0
+    assert run(app, "db", "downgrade", "base", answer="n\n").exit_code == 1
+    assert run(app, "db", "downgrade", "base", "--yes").exit_code == 0
+    assert run(app, "db", "current").exit_code == 1
+    close_host(app)
+
+
+def test_dry_run_counts_and_deletes_nothing(app: Flask) -> None:
+    write(state_of(app).database, sign_in(), sign_in(), age=timedelta(days=31))
+    result = run(app, "clean", "sign-in", "--older-than", "30d", "--dry-run")
+    assert result.exit_code == 0
+    assert "Sign-ins: 2 rows" in result.output and "Nothing was deleted" in result.output
+    assert len(read_all(state_of(app).database, "sign-in")) == 2
+
+
+def test_clean_asks_then_deletes_and_gives_a_receipt(app: Flask) -> None:
+    database = state_of(app).database
+    write(database, message(), message(), age=timedelta(hours=50))
+    write(database, message())
+    assert run(app, "clean", "email", "--older-than", "48h", answer="n\n").exit_code == 1
+    assert len(read_all(database, "email")) == 3
+    result = run(app, "clean", "email", "--older-than", "48h", answer="y\n")
+    assert result.exit_code == 0 and "Deleted 2 rows" in result.output
+    assert len(read_all(database, "email")) == 1
+
+
+@pytest.mark.parametrize("age", ["0d", "-3d", "30", "30w", "d", "1.5d", "999999d"])
+def test_age_that_is_none_is_refused(app: Flask, age: str) -> None:
+    result = run(app, "clean", "email", f"--older-than={age}", "--yes")
+    assert result.exit_code == 2
+    assert "30d or 12h" in result.output
+
+
+def test_drain_writes_what_a_process_left_in_the_spool(database_url: str, tmp_path: Path) -> None:
+    config = {"MELODY_LOGS_WRITER": "spool", "MELODY_LOGS_DRAIN_IN_PROCESS": False}
+    app, logs = make_host(database_url, tmp_path=tmp_path, **config)
+    with app.app_context():
+        logs.record_sms(receiver="+16471231111", success=True)
+    assert read_all(state_of(app).database, "sms") == []
+    assert "Drained 1 entries" in run(app, "drain").output
+    assert len(read_all(state_of(app).database, "sms")) == 1
+    close_host(app)
+
+
+def test_locate_fills_in_the_country(app: Flask) -> None:
+    write(state_of(app).database, sign_in(ip="8.8.8.8"), sign_in(ip="10.0.0.1"))
+    assert "Located 2 sign-ins" in run(app, "locate").output
+    rows = read_all(state_of(app).database, "sign-in")
+    assert [(row.country, row.geo_state) for row in rows] == [("US", "done"), (None, "not_applicable")]
+
+
+def test_health_is_well_and_its_exit_code_says_so(app: Flask) -> None:
+    database = state_of(app).database
+    with database.write() as connection:
+        for name in ("worker", "beat"):
+            note_heartbeat(connection, name, database.now(connection), None)
+    result = run(app, "health", "--json")
+    report = json.loads(result.output)
+    assert (result.exit_code, report["well"]) == (0, True)
+    assert {finding["level"] for finding in report["findings"]} == {"good"}
+    assert run(app, "health").exit_code == 0
+
+
+def test_health_says_what_is_wrong_and_what_helps(sqlite_url: str, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    app, logs = make_host(
+        None,
+        tmp_path=tmp_path,
+        MELODY_LOGS_DATABASE_URI=sqlite_url,
+        MELODY_LOGS_SPOOL_DIR=str(blocked),
+        MELODY_LOGS_GEOIP_DATABASE=str(tmp_path / "missing.mmdb"),
+    )
+    with app.app_context():
+        assert logs.record_sms(receiver="+16471231111", success=True)
+    result = run(app, "health", "--json")
+    findings = {finding["name"]: finding for finding in json.loads(result.output)["findings"]}
+    assert result.exit_code == 1
+    assert findings["Tables"]["remedy"] == "run: flask melody-logs db upgrade"
+    assert "MELODY_LOGS_SPOOL_DIR" in findings["Spool disk"]["remedy"]
+    assert "missing.mmdb" in findings["Location data"]["text"]
+    close_host(app)
+
+
+def test_unreachable_database_is_one_sentence(tmp_path: Path) -> None:
+    from tests.servers.processes import free_port
+
+    address = f"postgresql+psycopg://user:hunter2@127.0.0.1:{free_port()}/logs"
+    app, _ = make_host(None, tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=address)
+    for command in (["clean", "email", "--older-than", "30d"], ["db", "current"], ["locate"]):
+        result = run(app, *command)
+        assert result.exit_code == 1
+        assert "the log database did not answer" in result.output
+        assert "Traceback" not in result.output and "hunter2" not in result.output
+    report = run(app, "health")
+    assert report.exit_code == 1 and "does not answer" in report.output and "hunter2" not in report.output
+    close_host(app)
