@@ -16,6 +16,7 @@ from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
 from tests.conftest import StartProcess
+from tests.servers.availability import missing
 from tests.servers.binaries import postgresql_binaries, redis_binaries
 from tests.servers.browser import OpenPage
 from tests.servers.postgresql import PostgresqlServer, running_postgresql
@@ -142,13 +143,17 @@ def test_page_reports_script_that_the_policy_refuses(
     page_problems.clear()
 
 
-def _alive(pid: int) -> bool:
-    """Return whether the process runs; one that ended and waits for its parent to notice does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+def test_missing_server_skips_the_test_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="missing server: Redis. Install it"):
+        missing("Redis", "Install it.")
+
+
+def test_missing_server_fails_the_test_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A green run in continuous integration means that everything ran."""
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="missing server: Redis. Install it"):
+        missing("Redis", "Install it.")
 
 
 def test_process_can_be_started_again(tmp_path: Path) -> None:
@@ -156,3 +161,12 @@ def test_process_can_be_started_again(tmp_path: Path) -> None:
     for _ in range(2):
         assert child.start().wait() == 0
     assert child.output == "once more\n" * 2
+
+
+def _alive(pid: int) -> bool:
+    """Return whether the process runs; one that ended and waits for its parent to notice does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
