@@ -145,14 +145,14 @@ def test_page_reports_script_that_the_policy_refuses(
 
 def test_missing_server_skips_the_test_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="missing server: Redis. Install it"):
+    with pytest.raises(pytest.skip.Exception, match="missing server: Redis"):
         missing("Redis", "Install it.")
 
 
 def test_missing_server_fails_the_test_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """A green run in continuous integration means that everything ran."""
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="missing server: Redis. Install it"):
+    with pytest.raises(pytest.fail.Exception, match="missing server: Redis"):
         missing("Redis", "Install it.")
 
 
