@@ -1,0 +1,77 @@
+"""What could not be kept: counted by kind until the database has been told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+LOG_PAUSE_SECONDS = 60.0
+_logger = logging.getLogger("melody_logs")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How many entries of a kind were lost, and between which instants (UTC, this host's clock)."""
+
+    lost: int
+    first_at: datetime
+    last_at: datetime
+
+
+class LossCounter:
+    """Counts lost entries. The caller of :meth:`take` confirms what it wrote, so that nothing is told twice."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fresh: dict[str, Loss] = {}
+        self._taken: dict[str, Loss] = {}
+        self._totals: Counter[str] = Counter()
+
+    def count(self, kind: str) -> None:
+        """Count one lost entry of *kind*."""
+        now = datetime.now(UTC)
+        with self._lock:
+            before = self._fresh.get(kind, Loss(0, now, now))
+            self._fresh[kind] = Loss(before.lost + 1, before.first_at, now)
+            self._totals[kind] += 1
+
+    def totals(self) -> dict[str, int]:
+        """Lost entries of this process by kind, told or not."""
+        with self._lock:
+            return dict(self._totals)
+
+    def take(self) -> dict[str, Loss]:
+        """Give what is to be told; the same again until :meth:`confirm`, so that a retry can be recognised."""
+        with self._lock:
+            if not self._taken and self._fresh:
+                self._taken, self._fresh = self._fresh, {}
+            return dict(self._taken)
+
+    def confirm(self) -> None:
+        """Forget what :meth:`take` gave: it has been written."""
+        with self._lock:
+            self._taken = {}
+
+
+class SparseLog:
+    """Warnings to the logger ``melody_logs``, at most one a minute: a broken disk must not flood the host's log."""
+
+    def __init__(self, pause_seconds: float = LOG_PAUSE_SECONDS) -> None:
+        self._pause_seconds = pause_seconds
+        self._next_at = 0.0
+        self._unsaid = 0
+
+    def warn(self, message: str) -> None:
+        """Log *message*, or count it if one was logged within the last minute."""
+        now = time.monotonic()
+        if now < self._next_at:
+            self._unsaid += 1
+            return
+        self._next_at = now + self._pause_seconds
+        more = f" ({self._unsaid} more warnings since the last one)" if self._unsaid else ""
+        self._unsaid = 0
+        _logger.warning("%s%s", message, more)

@@ -1,0 +1,299 @@
+"""The spool of a process: where an entry is safe within microseconds, whatever the database does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from pathlib import Path
+
+from .forking import follow_forks
+from .losses import LossCounter, SparseLog
+from .spool_census import count_other_spools
+from .spool_file import SpoolFile, is_damage
+from .spool_folder import SpoolLock, SpoolRefused, claim_new_spool, remove_spool, set_aside
+from .waiting import Waiting, sum_waiting
+
+MEMORY_ENTRIES = 1000
+MEMORY_BYTES = 8 * 1024 * 1024
+RETRY_SECONDS = 2.0
+PLACE_CHECK_SECONDS = 1.0
+QUIET_SECONDS = 1.0
+_CHECKPOINT_FROM_BYTES = 4 * 1024 * 1024
+_RESTART_LOG_FROM_BYTES = 16 * 1024 * 1024
+_REPLACE_FILE_FROM_BYTES = 8 * 1024 * 1024
+_logger = logging.getLogger("melody_logs")
+
+
+class Spool:
+    """Keeps entries for the database *destination* in a file of this process in *directory*.
+
+    If the disk refuses, up to 1000 entries (8 MB) wait in memory, and the disk is tried again every two seconds. What
+    fits neither is counted. Threads may share it; a forked child gets a file of its own at its first append.
+
+    :param max_megabytes: the largest size of the file.
+    :param synchronous: ``NORMAL`` survives the death of the process, ``FULL`` also a power cut.
+    :param destination: ``Database.fingerprint``.
+    """
+
+    def __init__(
+        self, directory: Path, *, max_megabytes: int = 256, synchronous: str = "NORMAL", destination: str
+    ) -> None:
+        self.directory = Path(directory)
+        self.destination = destination
+        self.losses = LossCounter()
+        self._max_megabytes = max_megabytes
+        self._synchronous = synchronous
+        self._log = SparseLog()
+        self._refusal: str | None = None
+        self._start()
+        follow_forks(self)
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        #: Names this process among the gaps.
+        self.id = str(uuid.uuid4())
+        #: Held by the drain while it touches spool files, never while it waits for the database. Taken before ``lock``.
+        self.files_lock = threading.RLock()
+        self.lock = threading.RLock()
+        #: Files of dead processes that the drain has open.
+        self.adopted: list[tuple[SpoolFile, SpoolLock | None]] = []
+        self._disk: tuple[SpoolFile, SpoolLock] | None = None
+        self._retired: list[tuple[SpoolFile, SpoolLock]] = []
+        self._memory: SpoolFile | None = None
+        self._number = 0
+        self._is_appending = False
+        self._retry_at = self._check_at = 0.0
+        self._seen_appended = self._wiped = 0
+        self._seen_at = 0.0
+
+    def append(self, kind: str, body: bytes) -> int | None:
+        """Keep an entry and return its number, or count it as lost and return None; never raises for what fails here.
+
+        A number says which entry in this process, not how many: an attempt that failed uses one up.
+        """
+        if self._pid != os.getpid():
+            self.after_fork_in_child()
+        with self.lock:
+            # A signal handler may record while its thread is in here: its entry must not overtake in the same file.
+            if self._is_appending:
+                number = self._append_to_memory(kind, body)
+            else:
+                self._is_appending = True
+                try:
+                    number = self._append_to_disk(kind, body) or self._append_to_memory(kind, body)
+                finally:
+                    self._is_appending = False
+            if number is None:
+                self.losses.count(kind)
+        if self._refusal is not None:
+            self._log.warn(f"{self._refusal}{'' if number else '; the entry is lost'}")
+        return number
+
+    def problem(self) -> str | None:
+        """Say in a sentence why entries do not go to the disk; None if they do."""
+        return self._refusal
+
+    def waiting(self) -> Waiting:
+        """Count what waits in all spools of this destination in the folder, and in memory.
+
+        :raise sqlite3.Error: if an own file cannot be read.
+        """
+        with self.files_lock:
+            own = self.own_files()
+            total = count_other_spools(self.directory, self.destination, {file.path for file in own})
+            return sum_waiting(total, *(file.count_waiting() for file in own))
+
+    def own_files(self) -> list[SpoolFile]:
+        """Give the spools that only this process appends to, in the order in which the drain takes them."""
+        with self.lock:
+            files = [*(file for file, _ in self._retired), self._disk and self._disk[0], self._memory]
+            return [file for file in files if file]
+
+    def is_drained(self, number: int) -> bool:
+        """Say whether the entry *number*, and all before it, are out of the spool."""
+        return all(file.drained_through >= min(number, file.last_appended) for file in self.own_files())
+
+    def note_room(self) -> None:
+        """Try the disk again at the next append: the drain has made room."""
+        self._retry_at = 0.0
+
+    def set_damaged_aside(self, file: SpoolFile) -> Path | None:
+        """Stop using an own *file* that SQLite calls damaged and rename it; return its new path."""
+        with self.files_lock, self.lock:
+            self._retire(file)
+            for retired, lock in [pair for pair in self._retired if pair[0] is file]:
+                self._retired.remove((retired, lock))
+                _close_quietly(retired)
+                path = set_aside(retired.path) if retired.path and lock.is_in_place() else None
+                remove_spool(lock.path.with_suffix(".spool"), lock)
+                return path
+        return None
+
+    def trim_log(self) -> None:
+        """Keep the write-ahead log small while entries come; the drain calls it after each batch.
+
+        :raise sqlite3.Error: if the disk refuses.
+        """
+        with self.files_lock:
+            file = self._disk and self._disk[0]
+            if file and file.log_bytes() > _CHECKPOINT_FROM_BYTES and file.checkpoint() > _RESTART_LOG_FROM_BYTES:
+                file.restart_log(cut=False)
+
+    def tidy(self) -> None:
+        """Remove files that are done with, trim the log, and wipe it when nothing happens; call it after a pass.
+
+        :raise sqlite3.Error: if the disk refuses.
+        """
+        with self.files_lock:
+            self._remove_retired()
+            self.trim_log()
+            if self._disk is None:
+                return
+            file = self._disk[0]
+            if self._is_quiet(file) and self._wiped != file.last_appended:
+                self._wiped = file.last_appended
+                self._wipe_log(file)
+
+    def _is_quiet(self, file: SpoolFile) -> bool:
+        """Say whether everything is drained and nothing came for a second."""
+        now = time.monotonic()
+        if self._seen_appended != file.last_appended:
+            self._seen_appended, self._seen_at = file.last_appended, now
+        return file.drained_through >= file.last_appended and now >= self._seen_at + QUIET_SECONDS
+
+    def _wipe_log(self, file: SpoolFile) -> None:
+        """Wipe drained entries out of the write-ahead log as well, and leave a file that a backlog made large."""
+        file.checkpoint()
+        file.restart_log(cut=True)
+        with self.lock:
+            if file.file_bytes() > _REPLACE_FILE_FROM_BYTES and file.is_empty():
+                self._retire(file)
+
+    def close(self) -> None:
+        """Close the files of this process, and delete its own if nothing waits in them."""
+        with self.files_lock, self.lock:
+            if self._disk:
+                self._retire(self._disk[0])
+            try:
+                self._remove_retired()
+            except (sqlite3.Error, OSError) as error:
+                _logger.warning("the spool could not be closed well: %s", error)
+            for file, lock in self._retired:
+                _close_quietly(file)
+                lock.release()
+            self._retired.clear()
+
+    def before_fork(self) -> None:
+        """Close the files: the child inherits no connection."""
+        self.files_lock.acquire()
+        self.lock.acquire()
+        for file, _ in self._files_on_disk():
+            _close_quietly(file)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the files open again when they are used."""
+        self.lock.release()
+        self.files_lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the parent's files, entries and losses are the parent's."""
+        for file, lock in self._files_on_disk():
+            file.abandon()
+            if lock is not None:
+                lock.release()
+        self.losses = LossCounter()
+        self._refusal = None
+        self._start()
+
+    def _append_to_disk(self, kind: str, body: bytes) -> int | None:
+        now = time.monotonic()
+        if now < self._retry_at:
+            return None
+        try:
+            if now >= self._check_at:
+                self._check_place(now)
+            if self._disk is None:
+                self._disk = self._make_file()
+            self._number += 1
+            self._disk[0].append(self._number, kind, body)
+        except (sqlite3.Error, OSError, SpoolRefused) as error:
+            self._refuse(error, now)
+            return None
+        self._refusal = None
+        return self._number
+
+    def _append_to_memory(self, kind: str, body: bytes) -> int | None:
+        try:
+            if self._memory is None:
+                memory = SpoolFile(None, lock=self.lock, max_bytes=MEMORY_BYTES)
+                memory.create(self.destination)
+                # A signal handler may have made one meanwhile.
+                self._memory = self._memory or memory
+            if self._memory.count_waiting().entries >= MEMORY_ENTRIES:
+                return None
+            self._number += 1
+            self._memory.append(self._number, kind, body)
+        except sqlite3.Error:
+            return None
+        return self._number
+
+    def _make_file(self) -> tuple[SpoolFile, SpoolLock]:
+        path, lock = claim_new_spool(self.directory)
+        max_bytes = self._max_megabytes * 1024 * 1024
+        file = SpoolFile(path, lock=self.lock, max_bytes=max_bytes, synchronous=self._synchronous)
+        try:
+            file.create(self.destination)
+        except BaseException:
+            _close_quietly(file)
+            remove_spool(path, lock)
+            raise
+        return file, lock
+
+    def _check_place(self, now: float) -> None:
+        """Leave a file that somebody deleted: it still takes entries, but they would end with this process."""
+        self._check_at = now + PLACE_CHECK_SECONDS
+        if self._disk:
+            file, lock = self._disk
+            if not (lock.is_in_place() and file.is_in_place()):
+                self._retire(file)
+
+    def _refuse(self, error: Exception, now: float) -> None:
+        self._retry_at = now + RETRY_SECONDS
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if is_damage(error) and self._disk:
+            self._retire(self._disk[0])
+        if isinstance(error, SpoolRefused):
+            reason = str(error)
+        elif code == sqlite3.SQLITE_FULL and self._disk and self._disk[0].is_at_limit():
+            reason = (
+                f'the spool in "{self.directory}" is full ("MELODY_LOGS_SPOOL_MAX_MEGABYTES" is {self._max_megabytes})'
+            )
+        else:
+            reason = f'the disk refuses the spool in "{self.directory}": {error}'
+        self._refusal = f"{reason}; entries wait in memory"
+
+    def _retire(self, file: SpoolFile) -> None:
+        if self._disk and self._disk[0] is file:
+            self._retired.append(self._disk)
+            self._disk = None
+
+    def _remove_retired(self) -> None:
+        for file, lock in list(self._retired):
+            if file.is_empty():
+                self._retired.remove((file, lock))
+                _close_quietly(file)
+                remove_spool(lock.path.with_suffix(".spool"), lock)
+
+    def _files_on_disk(self) -> list[tuple[SpoolFile, SpoolLock | None]]:
+        return [*self._retired, *self.adopted, *([self._disk] if self._disk else [])]
+
+
+def _close_quietly(file: SpoolFile) -> None:
+    try:
+        file.close()
+    except sqlite3.Error as error:
+        _logger.warning("a spool could not be closed well: %s", error)

@@ -1,0 +1,170 @@
+"""The drain thread: rows come by themselves, soon, and again after the database was away."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from melody_logs.recording.drain import Drain
+from melody_logs.recording.drain_thread import DrainThread
+from melody_logs.recording.spool import Spool
+from melody_logs.storage.database import Database
+from tests.recording.spool_rows import count_marks, make_body, make_database
+from tests.servers.processes import wait_until
+from tests.servers.server import Server
+
+
+class Writer:
+    """A spool with its drain thread, as a process of the host has it."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.spool = Spool(folder, destination=database.fingerprint)
+        self.drain = Drain(self.spool, database)
+        self.thread = DrainThread(self.drain, 0.25)
+
+    def record(self, mark: str) -> int:
+        """Append as the recorder does."""
+        number = self.spool.append("sms", make_body(mark))
+        assert number is not None
+        self.thread.ensure_started()
+        self.thread.notify()
+        return number
+
+
+@pytest.fixture
+def make_writer(tmp_path: Path) -> Iterator[Callable[[Database], Writer]]:
+    """A function that makes a writer, which is stopped after the test."""
+    writers = []
+
+    def make(database: Database) -> Writer:
+        writers.append(Writer(tmp_path / "spool", database))
+        return writers[-1]
+
+    yield make
+    for writer in writers:
+        writer.thread.stop()
+
+
+def test_row_is_visible_within_a_second(make_writer: Callable[[Database], Writer], database_url: str) -> None:
+    database = make_database(database_url)
+    writer = make_writer(database)
+    for number in range(3):
+        writer.record(f"{number}")
+        wait_until(lambda: count_marks(database)[f"{number}"] == 1, timeout_seconds=1, what="the row")  # noqa: B023
+
+
+def test_who_waits_gets_the_row_without_the_interval(
+    make_writer: Callable[[Database], Writer], database_url: str
+) -> None:
+    database = make_database(database_url)
+    writer = make_writer(database)
+    times = []
+    for number in range(20):
+        start = time.monotonic()
+        assert writer.thread.wait_until(writer.record(f"{number}"), 5)
+        times.append(time.monotonic() - start)
+        assert count_marks(database)[f"{number}"] == 1
+    assert statistics.median(times) < 0.1
+
+
+def test_leftovers_of_the_last_run_come_without_a_new_record(
+    make_writer: Callable[[Database], Writer], sqlite_url: str, tmp_path: Path
+) -> None:
+    database = make_database(sqlite_url)
+    last_run = Spool(tmp_path / "spool", destination=database.fingerprint)
+    last_run.append("sms", make_body("left"))
+    last_run.close()
+    writer = make_writer(database)
+    writer.thread.ensure_started()
+    wait_until(lambda: count_marks(database) == {"left": 1}, timeout_seconds=1, what="the row")
+
+
+def test_stop_drains_the_rest_and_leaves_no_file(
+    make_writer: Callable[[Database], Writer], sqlite_url: str, tmp_path: Path
+) -> None:
+    database = make_database(sqlite_url)
+    writer = make_writer(database)
+    marks = [f"{number}" for number in range(300)]
+    for mark in marks:
+        writer.record(mark)
+    writer.thread.stop()
+    assert count_marks(database) == dict.fromkeys(marks, 1)
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_rows_come_after_the_database_was_away(
+    make_writer: Callable[[Database], Writer],
+    postgresql_url: str,
+    postgresql_server: Server,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    database = make_database(postgresql_url)
+    writer = make_writer(database)
+    assert writer.thread.wait_until(writer.record("before"), 5)
+    postgresql_server.kill()
+    try:
+        for number in range(100):
+            writer.record(f"{number}")
+        wait_until(lambda: writer.drain.state.error, what="the failure being noticed")
+        started_at = time.monotonic()
+        assert not writer.thread.wait_until(writer.record("during"), 5)
+        assert time.monotonic() - started_at < 1, "nobody waits for a database that has just failed"
+    finally:
+        postgresql_server.start()
+    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=30, what="the spool being empty")
+    assert count_marks(database) == dict.fromkeys([*map(str, range(100)), "before", "during"], 1)
+    assert writer.drain.state.error is None
+    assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
+
+
+def test_frozen_database_delays_one_waiting_call_only(
+    make_writer: Callable[[Database], Writer], postgresql_url: str, postgresql_server: Server
+) -> None:
+    database = make_database(postgresql_url)
+    writer = make_writer(database)
+    assert writer.thread.wait_until(writer.record("before"), 5)
+    postgresql_server.pause()
+    try:
+        times = []
+        for number in range(20):
+            start = time.monotonic()
+            assert not writer.thread.wait_until(writer.record(f"{number}"), 0.25)
+            times.append(time.monotonic() - start)
+    finally:
+        postgresql_server.resume()
+    assert max(times) < 0.3
+    assert statistics.median(times) < 0.005
+    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=30, what="the spool being empty")
+    assert set(count_marks(database).values()) == {1}
+    assert sum(count_marks(database).values()) == 21
+
+
+def test_forked_child_drains_with_a_thread_of_its_own(
+    make_writer: Callable[[Database], Writer], database_url: str
+) -> None:
+    database = make_database(database_url)
+    writer = make_writer(database)
+    assert writer.thread.wait_until(writer.record("parent"), 5)
+    process_id = os.fork()
+    if process_id == 0:
+        done = writer.thread.wait_until(writer.record("child"), 5)
+        os._exit(0 if done else 1)
+    _, status = os.waitpid(process_id, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert writer.thread.wait_until(writer.record("parent again"), 5)
+    assert count_marks(database) == {"parent": 1, "child": 1, "parent again": 1}
+
+
+def test_no_thread_runs_where_none_is_allowed(tmp_path: Path, sqlite_url: str) -> None:
+    database = make_database(sqlite_url)
+    drain = Drain(Spool(tmp_path / "spool", destination=database.fingerprint), database)
+    drain_thread = DrainThread(drain, 0.25, allowed=False)
+    before = threading.active_count()
+    drain_thread.ensure_started()
+    assert threading.active_count() == before
