@@ -1,0 +1,18 @@
+"""Messages whose sending never said how it ended become ``unknown``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..storage import pending
+from ..storage.database import Database
+
+BATCH_ROWS = 500
+
+
+def expire_pending(database: Database, *, older_than: timedelta) -> int:
+    """Turn every message that has been ``pending`` for longer than *older_than* into ``unknown``; return how many."""
+    expired = 0
+    while batch := pending.expire_pending(database, older_than=older_than, limit=BATCH_ROWS):
+        expired += batch
+    return expired
