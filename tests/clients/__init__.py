@@ -1,0 +1,1 @@
+"""Tests of API clients, signing keys and tokens."""

@@ -1,0 +1,1 @@
+"""Tests of the hooks into a host's views and libraries."""
