@@ -13,6 +13,7 @@ from .spool_folder import (
     DAMAGED_SUFFIX,
     SpoolLock,
     SpoolRefused,
+    check_folder,
     check_spool_file,
     list_spools,
     remove_spool,
@@ -42,10 +43,18 @@ class Leftovers:
     def find(self) -> list[Path]:
         """List the files that may hold something for us; remove locks that lock nothing."""
         own = {file.path for file in self._spool.own_files()}
+        folder = self._spool.directory
+        try:
+            check_folder(folder)
+        except FileNotFoundError:
+            return []
+        except (SpoolRefused, OSError) as error:
+            self._problems = {folder: str(error)}
+            return []
         with self._spool.files_lock:
-            remove_stray_locks(self._spool.directory)
-            paths = [path for path in list_spools(self._spool.directory) if path not in own]
-            damaged = list_spools(self._spool.directory, DAMAGED_SUFFIX)
+            remove_stray_locks(folder)
+            paths = [path for path in list_spools(folder) if path not in own]
+            damaged = list_spools(folder, DAMAGED_SUFFIX)
         self._problems = {path: text for path, text in self._problems.items() if path in paths}
         self._problems |= {
             path: f'the spool "{path}" is damaged: "sqlite3 {path} .recover" may save its entries' for path in damaged

@@ -69,12 +69,21 @@ class SpoolLock:
 def prepare_folder(folder: Path) -> None:
     """Make *folder* if it is missing, for its owner only, and check it.
 
-    :raise SpoolRefused: if it is a link, belongs to another user, or others may write into it.
+    :raise SpoolRefused: as :func:`check_folder`.
     :raise OSError: if it cannot be made.
     """
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+    check_folder(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which somebody else could plant or swap files.
+
+    :raise SpoolRefused: if it is a link, belongs to another user, or others may write into it.
+    :raise OSError: if it is gone.
+    """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise SpoolRefused(f'the spool folder "{folder}" is a link or no folder: name the folder itself')

@@ -209,6 +209,41 @@ def test_damaged_spool_is_set_aside_and_the_others_go_on(tmp_path: Path, sqlite_
     assert ".recover" in problem
 
 
+def test_own_spool_that_is_damaged_in_use_is_set_aside(tmp_path: Path, sqlite_url: str) -> None:
+    database = make_database(sqlite_url)
+    folder = tmp_path / "spool"
+    spool = Spool(folder, destination=database.fingerprint)
+    spool.append("sms", make_body("gone"))
+    spool.before_fork()  # closes the file
+    spool.after_fork_in_parent()
+    (path,) = folder.glob("*.spool")
+    path.write_bytes(b"no database" * 1000)
+    assert spool.append("sms", make_body("in memory")) is not None
+    drain = Drain(spool, database)
+    assert drain.run_once() == 1
+    spool.note_room()
+    assert spool.append("sms", make_body("on disk")) is not None
+    assert spool.problem() is None
+    assert drain.run_once() == 1
+    assert count_marks(database) == {"in memory": 1, "on disk": 1}
+    assert [damaged.name for damaged in folder.glob("*.corrupt")] == [path.name + ".corrupt"]
+    assert len(drain.problems()) == 1
+
+
+def test_folder_that_others_may_write_to_is_not_drained(tmp_path: Path, sqlite_url: str) -> None:
+    database = make_database(sqlite_url)
+    folder = tmp_path / "spool"
+    leave_spool(folder, database, "a", 1)
+    folder.chmod(0o777)
+    drain = Drain(Spool(folder, destination=database.fingerprint), database)
+    assert drain.run_once() == 0
+    (problem,) = drain.problems()
+    assert "chmod 700" in problem
+    folder.chmod(0o700)
+    assert drain.run_once() == 1
+    assert drain.problems() == []
+
+
 def test_planted_files_are_left_alone_and_reported(tmp_path: Path, sqlite_url: str) -> None:
     database = make_database(sqlite_url)
     folder = tmp_path / "spool"
