@@ -1,0 +1,69 @@
+"""What the current request tells about its sender."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import has_request_context, request
+
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..geolocation.locate import Lookup
+
+_logger = logging.getLogger("melody_logs")
+#: W3C Trace Context, section 3.2: version, trace id, parent id, flags.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """Facts of one request as they came in: neither cleaned nor cut. All None outside a request."""
+
+    ip: str | None = None
+    user_agent: str | None = None
+    referrer: str | None = None
+    endpoint: str | None = None
+    request_id: str | None = None
+    header_location: Lookup | None = None
+
+
+_NO_FACTS = RequestFacts()
+
+
+def read_request_facts(settings: Settings) -> RequestFacts:
+    """Read the facts of Flask's current request; empty outside one, and empty with a warning if reading fails.
+
+    The address is ``remote_addr`` alone: which proxies to believe is the host's decision (werkzeug's ``ProxyFix``).
+    The request id is ``X-Request-ID``, else the trace id of ``traceparent``.
+    """
+    if not has_request_context():
+        return _NO_FACTS
+    try:
+        environ = request.environ
+        return RequestFacts(
+            ip=request.remote_addr,
+            user_agent=environ.get("HTTP_USER_AGENT"),
+            referrer=environ.get("HTTP_REFERER"),
+            endpoint=request.endpoint,
+            request_id=environ.get("HTTP_X_REQUEST_ID") or _trace_id(environ.get("HTTP_TRACEPARENT")),
+            header_location=_locate(settings.location_headers) if settings.location_headers else None,
+        )
+    except Exception:
+        _logger.warning("The facts of a request could not be read; its entry has none.", exc_info=True)
+        return _NO_FACTS
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return match[1] if match else None
+
+
+def _locate(provider: str) -> Lookup | None:
+    from ..geolocation.headers import locate_by_headers
+
+    return locate_by_headers(cast("Mapping[str, str]", request.headers), provider)
