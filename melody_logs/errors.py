@@ -15,3 +15,7 @@ class NotInitialisedError(MelodyLogsError):
 
 class StorageUnavailableError(MelodyLogsError):
     """The log database cannot be reached or has no tables; the message says which and what to do."""
+
+
+class GeolocationUnavailableError(MelodyLogsError):
+    """A configured location file cannot be read; the message names it. Sign-ins keep waiting until it is back."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blinker import NamedSignal
 from flask import current_app, has_app_context, has_request_context
 
 from ..settings import Settings
-from ..signals import entry_recorded
+from ..signals import entry_recorded, logs_degraded
 from ..vocabulary import EVENTS, Kind
 from .attempts import Attempt, current_attempts, take_attempts
 from .drain_thread import DrainThread
@@ -36,6 +37,7 @@ class Recorder:
     derive_key: Callable[[str], bytes]
     direct: bool
     failures: dict[str, int] = field(default_factory=dict)
+    is_degraded: bool = False
 
     def record_sign_in(self, fields: dict[str, Any]) -> str | None:
         """Record an attempt now. A signal or hook that sees it later in the request amends the same entry."""
@@ -102,7 +104,8 @@ class Recorder:
             entry = build(fields)
             if marks:
                 entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
-            self._append(entry)
+            if not self._append(entry):
+                return None
         except Exception:
             self.failures[kind] = self.failures.get(kind, 0) + 1
             logger.exception("a %s entry could not be recorded; the host goes on", kind)
@@ -110,21 +113,37 @@ class Recorder:
         self._announce(entry)
         return entry.event_id
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: Entry) -> bool:
+        """Spool the entry; False if neither disk nor memory took it: the spool has counted it as lost."""
         number = self.spool.append(entry.kind, to_json(entry))
         self.drain_thread.ensure_started()
         self.drain_thread.notify()
-        if self.direct and number is not None:
+        self._tell_if_degraded(lost=number is None)
+        if number is None:
+            return False
+        if self.direct:
             self.drain_thread.wait_until(number, self.settings.direct_timeout_milliseconds / 1000)
+        return True
+
+    def _tell_if_degraded(self, *, lost: bool) -> None:
+        """Emit ``logs_degraded`` when the spool begins to fall back, and for every lost entry."""
+        problem = self.spool.problem()
+        if lost or (problem and not self.is_degraded):
+            reason = problem or "the spool takes no more entries"
+            _send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
+        self.is_degraded = problem is not None
 
     def _announce(self, entry: Entry) -> None:
-        if not entry_recorded.receivers or not has_app_context():
-            return
-        try:
-            sender = current_app._get_current_object()  # type: ignore[attr-defined]
-            entry_recorded.send(sender, kind=entry.kind, event_id=entry.event_id)
-        except Exception:
-            logger.exception('a receiver of the signal "entry_recorded" raised')
+        _send(entry_recorded, kind=entry.kind, event_id=entry.event_id)
+
+
+def _send(signal: NamedSignal, **payload: Any) -> None:
+    if not signal.receivers or not has_app_context():
+        return
+    try:
+        signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
+    except Exception:
+        logger.exception('a receiver of the signal "%s" raised', signal.name)
 
 
 def _event_of(fields: Mapping[str, Any]) -> str:

@@ -1,16 +1,19 @@
-"""Column types that keep one meaning on PostgreSQL, SQLite and MariaDB."""
+"""Column types that keep one meaning on PostgreSQL, SQLite and MariaDB, and the base of our tables."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String, Text
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 #: SQLite only numbers a key by itself when its type is INTEGER.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+LongText = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 
 _SQLITE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
@@ -50,3 +53,16 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         moment: datetime = datetime.strptime(value, _SQLITE_FORMAT) if isinstance(value, str) else value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Our own registry and metadata: a host's models and migrations never see it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}

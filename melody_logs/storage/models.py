@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, MetaData, String, Text, text
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from ..vocabulary import Kind
-from .columns import BigKey, UtcDateTime
-
-LongText = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+from .columns import Base, BigKey, LongText
 
 #: Without it, SQLite gives the id of a deleted newest row to the next one.
 _IDS_ONLY_RISE = {"sqlite_autoincrement": True}
 _GEO_PENDING = text("geo_state = 'pending'")
-
-
-class Base(DeclarativeBase):
-    """Our own registry and metadata: a host's models and migrations never see it."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}
 
 
 class EntryColumns:

@@ -195,6 +195,24 @@ def test_recorded_entries_are_announced_and_a_broken_listener_is_harmless(host: 
     assert event_id is not None
 
 
+def test_hosts_are_told_when_the_spool_falls_back(tmp_path: Any) -> None:
+    blocked = tmp_path / "spool"
+    blocked.write_text("a file where the folder should be")
+    app, logs = make_host(f"sqlite:///{tmp_path}/logs.db", tmp_path=tmp_path, MELODY_LOGS_SPOOL_DIR=str(blocked))
+    told: list[Any] = []
+
+    def listen(sender: Flask, **payload: Any) -> None:
+        told.append(payload)
+
+    with signals.logs_degraded.connected_to(listen, sender=app), app.app_context():
+        logs.record_sms(receiver="+16471231111", success=True)
+        logs.record_sms(receiver="+16471231111", success=True)
+    assert len(told) == 1
+    assert "spool" in told[0]["reason"] and told[0]["lost"] == {}
+    assert len(rows_of(app, "sms")) == 2
+    close_host(app)
+
+
 def test_hostile_values_are_recorded_in_a_cleaned_form(host: tuple[Flask, MelodyLogs]) -> None:
     app, logs = host
 
