@@ -1,0 +1,48 @@
+"""The server-to-server API: tokens for programs, and the logs as JSON."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, current_app
+
+from ..settings import Settings
+from . import failures, logs, tokens
+from .blueprints import GuestApi
+
+logger = logging.getLogger("melody_logs")
+
+_BLUEPRINTS = (tokens.blueprint, tokens.key_set_blueprint, logs.blueprint)
+for _blueprint in _BLUEPRINTS:
+    failures.install(_blueprint)
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Add the API to *app*: its routes below the two prefixes, the key set, and their own error answers.
+
+    A host that publishes keys of its own at the well-known address keeps it; ours are then not published.
+    """
+    _exempt_from_csrf(app)
+    app.before_request(_before_any_request)
+    api = GuestApi(app)
+    api.register_blueprint(tokens.blueprint, url_prefix=settings.token_prefix)
+    api.register_blueprint(logs.blueprint, url_prefix=settings.api_prefix)
+    if any(rule.rule == tokens.JWKS_PATH for rule in app.url_map.iter_rules()):
+        logger.info("the app has its own %s: the keys of melody_logs are not published there", tokens.JWKS_PATH)
+    else:
+        api.register_blueprint(tokens.key_set_blueprint)
+
+
+def _before_any_request() -> Response | None:
+    _exempt_from_csrf(current_app)
+    return failures.answer_routing_error()
+
+
+def _exempt_from_csrf(app: Flask) -> None:
+    """Tell a host's CSRFProtect that our callers bring a token, not a cookie; asked again until there is one."""
+    protection = app.extensions.get("csrf")
+    if protection is None or app.extensions.get("melody_logs_csrf") is protection:
+        return
+    for blueprint in _BLUEPRINTS:
+        protection.exempt(blueprint)
+    app.extensions["melody_logs_csrf"] = protection

@@ -1,0 +1,83 @@
+"""What goes wrong becomes a problem document, and only below our own paths: the host's error pages stay as they are."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from http import HTTPStatus
+
+from flask import Blueprint, Response, make_response, request
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.routing import RequestRedirect
+
+from ..errors import StorageUnavailableError
+from ..state import state_of
+from .problems import ProblemError
+
+logger = logging.getLogger("melody_logs")
+
+RETRY_AFTER_SECONDS = 5
+#: Headers of an HTTP exception that the answer keeps.
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate", "Location")
+
+
+def install(blueprint: Blueprint) -> None:
+    """Answer every error of a blueprint's views with a problem document."""
+    blueprint.register_error_handler(ProblemError, lambda error: error.to_response())
+    # Flask asks the app's handler of a code before the blueprint's handler of a class: take the codes too.
+    for code in default_exceptions:
+        blueprint.register_error_handler(code, answer_http_exception)
+    for unreachable in (OperationalError, InterfaceError, TimeoutError, StorageUnavailableError):
+        blueprint.register_error_handler(unreachable, _answer_unavailable)
+    blueprint.register_error_handler(Exception, _answer_unexpected)
+
+
+def answer_routing_error() -> Response | None:
+    """Answer a 404 or 405 below our paths, which belongs to no blueprint; leave the host's alone."""
+    error = request.routing_exception
+    if error is None or isinstance(error, RequestRedirect) or not _is_ours(request.path):
+        return None
+    return answer_http_exception(error)
+
+
+def answer_http_exception(error: HTTPException) -> Response:
+    """Turn an HTTP exception into a problem document with its own headers."""
+    if error.response is not None:
+        # Somebody has already written the answer.
+        return make_response(error.response)
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = {name: value for name, value in error.get_headers(request.environ) if name in _KEPT_HEADERS}
+    return ProblemError(status, _DETAILS.get(status) or f"{error.name}.", headers=headers).to_response()
+
+
+def _is_ours(path: str) -> bool:
+    settings = state_of().settings
+    # Below the token prefix the host may have routes, and so error pages, of its own.
+    return f"{path}/".startswith((f"{settings.api_prefix}/", f"{settings.token_prefix}/token/"))
+
+
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method; the header Allow lists those it takes.",
+}
+
+
+def _answer_unavailable(error: Exception) -> Response:
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    logger.warning("the API could not reach the logs: %s", reason)
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The logs cannot be reached at the moment; try again later.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    ).to_response()
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    error_id = uuid.uuid4().hex
+    logger.error("the API failed with error id %s", error_id, exc_info=error)
+    return ProblemError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        f"Something went wrong here; the log of the application has it under the error id {error_id}.",
+        members={"errorId": error_id},
+    ).to_response()

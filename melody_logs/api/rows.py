@@ -1,0 +1,138 @@
+"""A row as the JSON object of the wire contract: every field always present."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from ..vocabulary import SUCCESS_STATUSES, Kind
+
+
+def format_instant(moment: datetime | None) -> str | None:
+    """Write an instant as RFC 3339 with microseconds and ``Z``."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+class Instant(fields.DateTime):
+    """An instant as RFC 3339 with microseconds and ``Z``."""
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **options: Any) -> str | None:
+        return format_instant(value)
+
+
+class PlainTime(fields.String):
+    """An instant as ``YYYY-MM-DD HH:MM:SS`` in UTC, as the clients of this contract read it."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+class Text(fields.String):
+    """Text that is empty where there is none."""
+
+    def _serialize(self, value: str | None, attr: str | None, obj: Any, **options: Any) -> str:
+        return value or ""
+
+
+class Success(fields.Boolean):
+    """Whether a message's status is one of those that mean success."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> bool:
+        return value in SUCCESS_STATUSES
+
+
+class UserId(fields.Raw):
+    """A user id as the host gave it: a number or text."""
+
+    def _serialize(self, value: str | None, attr: str | None, obj: Any, **options: Any) -> int | str | None:
+        return int(value) if value is not None and obj.user_id_is_integer else value
+
+
+class Detail(fields.String):
+    """The location as JSON text, each part a string; None where there is no location."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
+        parts = {wire: _part(getattr(obj, column)) for wire, column in _LOCATION.items()}
+        return json.dumps(parts, ensure_ascii=False) if any(parts.values()) else None
+
+
+_LOCATION = {
+    "longitude": "longitude",
+    "continent": "continent",
+    "country": "country",
+    "timezone": "timezone",
+    "region": "region",
+    "regionCode": "region_code",
+    "latitude": "latitude",
+    "city": "city",
+    "asn": "asn",
+    "asOrg": "as_org",
+}
+
+
+def _part(value: float | str | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    return "" if value is None else str(value)
+
+
+class RowSchema(Schema):
+    """What the three logs share."""
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Read a column; the general way tries the row as a mapping first."""
+        return getattr(obj, attr)
+
+    id = fields.Integer()
+    eventId = fields.String(attribute="event_id")
+    createdAt = PlainTime(attribute="recorded_at")
+    updatedAt = PlainTime(attribute="updated_at")
+    deletedAt = fields.Constant(None)
+    occurredAt = Instant(attribute="occurred_at")
+    userId = UserId(attribute="user_id", allow_none=True)
+    requestId = fields.String(attribute="request_id", allow_none=True)
+    flowId = fields.String(attribute="flow_id", allow_none=True)
+
+
+class MessageSchema(RowSchema):
+    """An email or a text message."""
+
+    success = Success(attribute="status", dump_only=True)
+    receiver = Text()
+    response = Text()
+    content = Text()
+    status = fields.String()
+    subject = fields.String(allow_none=True)
+    purpose = fields.String(allow_none=True)
+    provider = fields.String(allow_none=True)
+    providerMessageId = fields.String(attribute="provider_message_id", allow_none=True)
+
+
+class SignInSchema(RowSchema):
+    """A sign-in attempt, or what belongs to one."""
+
+    ip = fields.String(allow_none=True)
+    detail = Detail(attribute="country", allow_none=True, dump_only=True)
+    event = fields.String()
+    identity = fields.String(allow_none=True)
+    outcome = fields.String()
+    reason = fields.String(allow_none=True)
+    method = fields.String(allow_none=True)
+    userAgent = fields.String(attribute="user_agent", allow_none=True)
+    country = fields.String(allow_none=True)
+    city = fields.String(allow_none=True)
+    latitude = fields.Float(allow_none=True)
+    longitude = fields.Float(allow_none=True)
+
+
+ROW_SCHEMAS: dict[Kind, RowSchema] = {"email": MessageSchema(), "sms": MessageSchema(), "sign-in": SignInSchema()}
+
+
+def row_to_json(kind: Kind, row: Any) -> Any:
+    """Turn a row of *kind* into its JSON object."""
+    return ROW_SCHEMAS[kind].dump(row)
