@@ -140,6 +140,9 @@ def merge_values(kind: Kind, old: dict[str, Any], new: dict[str, Any]) -> dict[s
         merged = given | kept
         if not old.get("user_id"):
             merged["user_id_is_integer"] = new.get("user_id_is_integer", False)
+        if not old.get("ip") and new.get("ip"):
+            # Only now is there an address that a location can be found for.
+            merged["geo_state"] = new.get("geo_state", "pending")
         return _joined_marks(old, new, merged)
     later = STATUS_RANK.get(new.get("status", ""), 0) >= STATUS_RANK.get(old.get("status", ""), 0)
     merged = kept | given if later else given | kept

@@ -82,6 +82,15 @@ def test_what_a_sign_in_said_explicitly_stays_when_a_hook_amends_it(database: Da
     assert_totals_match(database)
 
 
+def test_address_that_comes_later_is_located(database: Database) -> None:
+    event_id = str(uuid.uuid4())
+    write(database, sign_in(event_id=event_id, ip=None, geo_state="not_applicable"))
+    hook = sign_in(event_id=event_id, ip="8.8.8.8", geo_state="pending")
+    write(database, type(hook)(hook.kind, hook.values, amends=True))
+    (row,) = read_all(database, "sign-in")
+    assert (row.ip, row.geo_state) == ("8.8.8.8", "pending")
+
+
 def test_failed_batch_leaves_no_row_no_total_and_no_position(database: Database) -> None:
     def write_and_fail() -> None:
         with database.write() as connection:
