@@ -58,7 +58,7 @@ def _add(
     needs_write: bool = False,
 ) -> None:
     # Flask-Talisman fills in the options that it finds on a view, so each app gets views and options of its own.
-    view: Any = functools.partial(function)
+    view: Any = functools.update_wrapper(functools.partial(function), function)
     view.needs_write = needs_write
     view.talisman_view_options = dict(TALISMAN_VIEW_OPTIONS)
     blueprint.add_url_rule(rule, endpoint, view, methods=[method])

@@ -109,7 +109,7 @@ def _sign_in_who(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
 
 def _where(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
     location = present_location(row)
-    country = f"{name_country(row.country)} ({reveal(row.country)})" if row.country else ""
+    country = reveal(f"{name_country(row.country)} ({row.country})") if row.country else ""
     region = " ".join(reveal(part) for part in (row.region, row.region_code and f"({row.region_code})") if part)
     point = f"{row.latitude:.4f}°, {row.longitude:.4f}°" if None not in (row.latitude, row.longitude) else ""
     network = " ".join(part for part in (row.asn and f"AS{row.asn}", reveal(row.as_org)) if part)

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from ..errors import StorageUnavailableError
 from ..state import state_of
 from .rendering import render
+from .words import begin
 
 _logger = logging.getLogger("melody_logs")
 _TITLES = {
@@ -60,8 +61,10 @@ def _show_refusal(error: Exception) -> tuple[str, int] | Response:
 
 def _show_no_database(error: Exception) -> tuple[str, int]:
     _logger.error("an admin page could not reach the log database", exc_info=error)
-    remedy = str(error) if isinstance(error, StorageUnavailableError) else "See what is wrong: flask melody-logs health"
-    text = f"Recording goes on: entries wait on the disk until the database is back. {remedy}"
+    remedy = (
+        str(error) if isinstance(error, StorageUnavailableError) else "see what is wrong with: flask melody-logs health"
+    )
+    text = f"Recording goes on: entries wait on the disk until it answers. {begin(remedy)}."
     return _render_problem("The log database cannot be reached", text), 503
 
 

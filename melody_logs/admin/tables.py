@@ -63,7 +63,7 @@ def present_rows(kind: Kind, rows: Sequence[Any], now: datetime) -> Table:
 def present_location(row: Any) -> Cell:
     """Say where a sign-in came from, or why that is not known."""
     if row.country:
-        country = name_country(row.country)
+        country = reveal(name_country(row.country))
         return Cell(
             reveal(row.city) if row.city else country,
             title=", ".join(reveal(part) for part in (row.city, row.region, country) if part),

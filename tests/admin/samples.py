@@ -31,12 +31,13 @@ ATTEMPTS: tuple[dict[str, Any], ...] = (
 HOSTILE = "<script>alert(1)</script>\"'{{7*7}}\u202egnp.exe\u200b"
 HOSTILE_BODY = """<html><head><meta http-equiv="refresh" content="0;url={trap}/refresh"><base href="{trap}/">
 <link rel="stylesheet" href="{trap}/style.css"><link rel="preload" as="image" href="{trap}/preload.png">
-<link rel="prefetch" href="{trap}/prefetch"><link rel="dns-prefetch" href="{trap}">
+<link rel="prefetch" href="{trap}/prefetch"><link rel="dns-prefetch" href="{trap}"><link rel="preconnect" href="{trap}">
 <style>@import url({trap}/import.css); body {{ background: url({trap}/background.png) }}</style></head>
 <body onload="document.title='ran'"><script>parent.document.title = 'ran'; fetch('{trap}/fetch')</script>
 <img src="{trap}/pixel.png" onerror="fetch('{trap}/onerror')">
 <svg onload="fetch('{trap}/svg')"><image href="{trap}/i.png"/></svg>
-<iframe src="{trap}/frame"></iframe><object data="{trap}/object"></object>
+<iframe src="{trap}/frame"></iframe><IFRAME/src="{trap}/frame2"></IFRAME>
+<embed src="{trap}/embed"><object data="{trap}/object"></object>
 <video src="{trap}/v.mp4" poster="{trap}/p.png"></video>
 <form action="{trap}/form" method="post"><button id="send">Send</button></form>
 <div hx-get="{trap}/htmx" hx-trigger="load"></div><a id="link" href="{trap}/link" target="_top">Click</a>

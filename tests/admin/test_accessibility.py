@@ -1,0 +1,64 @@
+"""Every page passes axe, in light and in dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from tests.admin.conftest import PREFIX, MakeApp
+from tests.admin.test_forgery import form_of
+from tests.servers.browser import OpenPage
+
+PAGES = (
+    "/",
+    "/sign-in?page_number=2",
+    "/sign-in/13",
+    "/email/4?view=text",
+    "/email/4",
+    "/sms",
+    "/retention",
+    "/health",
+)
+
+
+def _assert_accessible(page: Page) -> None:
+    report = Axe().run(page)
+    assert report.violations_count == 0, f"{page.url}\n{report.generate_report()}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(
+    make_app: MakeApp, serve: Callable[[Flask], str], open_page: OpenPage, page_problems: list[str], scheme: str
+) -> None:
+    app = make_app()
+    base = serve(app) + PREFIX
+    page = open_page(color_scheme=scheme)
+    client = app.test_client()
+    client.post(f"{PREFIX}/sign-in/clean", data=form_of(client.get(f"{PREFIX}/sign-in/clean").text))
+    for path in (*PAGES, "/sign-in/clean/1", "/sms/clean"):
+        page.goto(base + path)
+        _assert_accessible(page)
+    page.goto(f"{base}/sign-in")
+    page.get_by_role("link", name="Clean older than").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    _assert_accessible(page)
+    assert page_problems == []
+    page.goto(f"{base}/email/999")
+    _assert_accessible(page)
+    page_problems.clear()  # the console notes the 404 of the page itself
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_and_empty_pages_are_accessible(
+    make_app: MakeApp, serve: Callable[[Flask], str], open_page: OpenPage, scheme: str
+) -> None:
+    base = serve(make_app(filled=False)) + PREFIX
+    page = open_page(color_scheme=scheme, viewport={"width": 360, "height": 740})
+    for path in ("/", "/sign-in"):
+        page.goto(base + path)
+        page.get_by_text("Menu", exact=True).click()
+        _assert_accessible(page)
