@@ -2,13 +2,13 @@
 
 from alembic import context
 
-from melody_logs.storage.models import Base
+from melody_logs.storage.models import METADATA
 from melody_logs.storage.schema import VERSION_TABLE
 
 attributes = context.config.attributes
 context.configure(
     connection=attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     version_table=VERSION_TABLE,
     version_table_schema=attributes["schema"],
     render_as_batch=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask
 
-from ..storage.models import Base
+from ..storage.models import METADATA
 from ..storage.schema import VERSION_TABLE
 
 IncludeName = Callable[[str | None, str, Any], bool]
@@ -33,7 +33,7 @@ def _wrap_include_name(app: Flask) -> None:
     if not isinstance(arguments, dict) or getattr(arguments.get("include_name"), "_melody_logs", False):
         return
     host: IncludeName | None = arguments.get("include_name")
-    ours = {*Base.metadata.tables, VERSION_TABLE}
+    ours = {*METADATA.tables, VERSION_TABLE}
 
     def include_name(name: str | None, type_: str, parents: Any) -> bool:
         if type_ == "table" and name in ours:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StorageUnavailableError
 from .destination import Destination
-from .models import Base, Position
+from .models import METADATA, Position
 
 _WRITES = "melody_logs_writes"
 LOCK_TIMEOUT_SECONDS = 10
@@ -233,7 +233,7 @@ def _set_postgresql_arguments(arguments: dict[str, Any], driver: str) -> None:
 
 def create_tables(engine: Engine) -> None:
     """Make the tables without migrations: for the temporary databases of test suites only."""
-    Base.metadata.create_all(engine)
+    METADATA.create_all(engine)
 
 
 def _listen_sqlite(engine: Engine) -> None:

@@ -288,5 +288,7 @@ MODELS: dict[Kind, type[EmailLog] | type[SmsLog] | type[SignInLog]] = {
     "sms": SmsLog,
     "sign-in": SignInLog,
 }
-#: The same as Core tables, which is how storage speaks to the database.
+#: Every table of ours.
+METADATA = Base.metadata
+#: The logs as Core tables, which is how storage speaks to the database.
 TABLES: dict[Kind, Any] = {kind: model.__table__ for kind, model in MODELS.items()}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from .models import Base, Gap, Heartbeat, SpoolProgress
+from .columns import Base
+from .models import Gap, Heartbeat, SpoolProgress
 
 #: A progress row outlives its spool file by this: a copy of the file restored from a backup is not written again.
 PROGRESS_KEPT_DAYS = 90

@@ -68,8 +68,9 @@ def test_age_that_is_none_is_refused(app: Flask, age: str) -> None:
 
 
 def test_drain_writes_what_a_process_left_in_the_spool(database_url: str, tmp_path: Path) -> None:
-    config = {"MELODY_LOGS_WRITER": "spool", "MELODY_LOGS_DRAIN_IN_PROCESS": False}
-    app, logs = make_host(database_url, tmp_path=tmp_path, **config)
+    app, logs = make_host(
+        database_url, tmp_path=tmp_path, MELODY_LOGS_WRITER="spool", MELODY_LOGS_DRAIN_IN_PROCESS=False
+    )
     with app.app_context():
         logs.record_sms(receiver="+16471231111", success=True)
     assert read_all(state_of(app).database, "sms") == []

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
-from melody_logs.storage.models import Base
+from melody_logs.storage.models import METADATA
 from melody_logs.storage.schema import VERSION_TABLE, current_revision, downgrade, head_revision, upgrade
 
 
@@ -23,7 +23,7 @@ def test_migrated_tables_are_those_of_the_models(database_url: str) -> None:
     assert current_revision(database) == head_revision()
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_downgrade_removes_every_table_and_upgrade_brings_them_back(database_url: str) -> None:
