@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 
-from ..health import check_health
+from ..health import Health, check_health
 from ..jobs.clean import list_jobs
 from ..settings import Settings
 from ..state import state_of
@@ -49,7 +50,9 @@ def show_health() -> str:
     now = datetime.now(UTC)
     order = ("bad", "warning", "good")
     findings = sorted(health.findings, key=lambda finding: order.index(finding.level))
-    return render("health.html", is_well=health.well, findings=[present_finding(one, now) for one in findings])
+    return render(
+        "health.html", lead=_say_how_it_stands(health), findings=[present_finding(one, now) for one in findings]
+    )
 
 
 def _present_policy(settings: Settings, kind: Kind) -> PolicyLine:
@@ -61,5 +64,16 @@ def _present_policy(settings: Settings, kind: Kind) -> PolicyLine:
             step = f"The worker deletes {nouns} once they are older than {age}; it looks every hour."
             return PolicyLine(TITLES[kind], is_recorded, age, step, "")
     step = f"Nothing deletes {nouns} but the Clean button. To have it done, add a policy:"
-    example = f'MELODY_LOGS_RETENTION = [{{"kind": "{kind}", "days": 365}}]'
+    # The whole setting, so that pasting it does not end the policies there are.
+    policies = [*map(dataclasses.asdict, settings.retention), {"kind": kind, "days": 365}]
+    example = f"MELODY_LOGS_RETENTION = {json.dumps(policies)}"
     return PolicyLine(TITLES[kind], is_recorded, "everything", step, example)
+
+
+def _say_how_it_stands(health: Health) -> str:
+    if not health.well:
+        return "Something needs you: the findings below say what helps."
+    warnings = sum(finding.level == "warning" for finding in health.findings)
+    if not warnings:
+        return "All is well."
+    return f"Nothing is broken, but the warning{'s' if warnings > 1 else ''} below may matter to you."

@@ -106,7 +106,7 @@ def test_hostile_text_is_text_wherever_it_stands(make_app: MakeApp, path: str) -
     database = state_of(app).database
     write(database, sign_in(**hostile, outcome="failure", marks=HOSTILE))
     names = ("receiver", "subject", "purpose", "template", "provider", "provider_message_id", "response", "content")
-    write(database, message(**{name: HOSTILE for name in names}, user_id=HOSTILE))
+    write(database, message("email", **{name: HOSTILE for name in names}, user_id=HOSTILE))
     response = app.test_client().get(PREFIX + path)
     assert response.status_code == 200
     assert "<script>alert" not in response.text
