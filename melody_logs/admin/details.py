@@ -20,7 +20,10 @@ _DEEDS = {
     "masked": "masked before it was stored",
     "hashed": "only a keyed hash was kept",
     "cleaned": "characters that cannot be stored were replaced",
+    "decoded": "given as bytes, read as UTF-8",
+    "unreadable": "what was given could not be turned into text",
     "invalid": "what was given was not usable and was left out",
+    "failed": "the host's function failed, the entry was kept as it was",
 }
 
 
@@ -50,7 +53,7 @@ class Group:
 
 def present_entry(kind: Kind, row: Any, now: datetime) -> tuple[Group, ...]:
     """Group every field of *row*."""
-    notes = explain_marks(row.marks)
+    notes = _Notes(row.marks)
     if kind == "sign-in":
         groups = (_sign_in_happened(row, now, notes), _sign_in_who(row, notes), _where(row, notes), _device(row, notes))
     else:
@@ -72,10 +75,36 @@ def explain_marks(marks: str | None) -> dict[str, tuple[str, ...]]:
     return notes
 
 
-def _field(name: str, row: Any, column: str, notes: dict[str, tuple[str, ...]], style: str = "") -> Field:
+class _Notes:
+    """The notes of a row; knows which were told beside a field, so that the rest can be told too."""
+
+    def __init__(self, marks: str | None) -> None:
+        self._by_field = explain_marks(marks)
+        self._told: set[str] = set()
+
+    def about(self, *columns: str) -> tuple[str, ...]:
+        """Tell the notes about *columns*."""
+        self._told.update(columns)
+        return tuple(note for column in columns for note in self._by_field.get(column, ()))
+
+    def rest(self) -> tuple[str, ...]:
+        """Tell what no field told, such as that the host's transform failed."""
+        rest = (item for item in self._by_field.items() if item[0] not in self._told)
+        return tuple(f"{words.say(name)}: {note}" for name, about in rest for note in about)
+
+
+def _field(name: str, row: Any, column: str, notes: _Notes, style: str = "") -> Field:
     value = getattr(row, column)
     text = reveal_lines(value) if style == "lines" else reveal(value)
-    return Field(name, text, style, notes.get(column, ()))
+    return Field(name, text, style, notes.about(column))
+
+
+def _outcome(row: Any) -> words.Mark:
+    return words.mark_of(words.OUTCOME_MARKS, row.outcome)
+
+
+def _status(row: Any) -> words.Mark:
+    return words.mark_of(words.STATUS_MARKS, row.status)
 
 
 def _happened_at(row: Any, now: datetime) -> Field:
@@ -83,20 +112,20 @@ def _happened_at(row: Any, now: datetime) -> Field:
     return Field("When", f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact)
 
 
-def _sign_in_happened(row: Any, now: datetime, notes: dict[str, tuple[str, ...]]) -> Group:
+def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
     return Group(
         "What happened",
         (
-            Field("Outcome", "", mark=words.mark_of(words.OUTCOME_MARKS, row.outcome)),
-            Field("Event", words.say(row.event)),
-            Field("Reason", words.say(row.reason), notes=notes.get("reason", ())),
-            Field("Method", words.say(row.method), notes=notes.get("method", ())),
+            Field("Outcome", "", notes=notes.about("outcome", "success"), mark=_outcome(row)),
+            Field("Event", words.say(row.event), notes=notes.about("event")),
+            Field("Reason", words.say(row.reason), notes=notes.about("reason")),
+            Field("Method", words.say(row.method), notes=notes.about("method")),
             _happened_at(row, now),
         ),
     )
 
 
-def _sign_in_who(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _sign_in_who(row: Any, notes: _Notes) -> Group:
     return Group(
         "Who",
         (
@@ -107,7 +136,7 @@ def _sign_in_who(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
     )
 
 
-def _where(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _where(row: Any, notes: _Notes) -> Group:
     location = present_location(row)
     country = reveal(f"{name_country(row.country)} ({row.country})") if row.country else ""
     region = " ".join(reveal(part) for part in (row.region, row.region_code and f"({row.region_code})") if part)
@@ -135,7 +164,7 @@ def _found_by(row: Any) -> str:
     return f"{reveal(row.geo_source)}{attempts}" if row.geo_source else words.say(row.geo_state) + attempts
 
 
-def _device(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _device(row: Any, notes: _Notes) -> Group:
     return Group(
         "Device",
         (
@@ -146,26 +175,26 @@ def _device(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
     )
 
 
-def _message_happened(row: Any, now: datetime, notes: dict[str, tuple[str, ...]]) -> Group:
+def _message_happened(row: Any, now: datetime, notes: _Notes) -> Group:
     return Group(
         "What happened",
         (
-            Field("Status", "", mark=words.mark_of(words.STATUS_MARKS, row.status)),
-            Field("Purpose", words.say(row.purpose), notes=notes.get("purpose", ())),
+            Field("Status", "", notes=notes.about("status", "success"), mark=_status(row)),
+            Field("Purpose", words.say(row.purpose), notes=notes.about("purpose")),
             _happened_at(row, now),
             _field("Endpoint", row, "endpoint", notes, "mono"),
         ),
     )
 
 
-def _message_who(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _message_who(row: Any, notes: _Notes) -> Group:
     return Group(
         "Who",
         (_field("Receiver", row, "receiver", notes, "mono"), _field("User id", row, "user_id", notes, "mono")),
     )
 
 
-def _message(kind: Kind, row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _message(kind: Kind, row: Any, notes: _Notes) -> Group:
     subject = (_field("Subject", row, "subject", notes),) if kind == "email" or row.subject else ()
     return Group(
         "Message",
@@ -173,12 +202,12 @@ def _message(kind: Kind, row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
             *subject,
             _field("Template", row, "template", notes, "mono"),
             _field("Type", row, "content_type", notes, "mono"),
-            Field("Length as sent", words.size(row.content_bytes), notes=notes.get("content", ())),
+            Field("Length as sent", words.size(row.content_bytes), notes=notes.about("content")),
         ),
     )
 
 
-def _provider(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _provider(row: Any, notes: _Notes) -> Group:
     return Group(
         "Provider",
         (
@@ -189,7 +218,7 @@ def _provider(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
     )
 
 
-def _record(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
+def _record(row: Any, notes: _Notes) -> Group:
     return Group(
         "Record",
         (
@@ -201,6 +230,6 @@ def _record(row: Any, notes: dict[str, tuple[str, ...]]) -> Group:
             Field("Last changed", f"{exact(row.updated_at)} (version {row.version})"),
             Field("Position", f"{row.position:,}"),
             Field("Stored size", words.size(row.stored_bytes)),
-            _field("Marks", row, "marks", {}, "mono"),
+            Field("Marks", reveal(row.marks), "mono", notes.rest()),
         ),
     )

@@ -28,7 +28,7 @@ _TITLES = {
 }
 _TEXTS = {
     401: "These pages are for people whom the app knows. Sign in to the app, then come back.",
-    404: "No such row, or it was cleaned meanwhile. The kinds of log that are turned on stand at the left.",
+    404: "There is no such row or page, or the row was cleaned meanwhile.",
 }
 LINES_TO_ADD = """@logs.admin_access
 def who_may_enter():

@@ -58,6 +58,14 @@ def test_marks_are_explained_at_the_field_they_concern(read: Read) -> None:
     assert "293.0 KB" in length[0] and "cut to the size limit" in length[0] and "secrets were replaced" in length[0]
 
 
+def test_every_mark_is_explained_somewhere(make_app: MakeApp) -> None:
+    app = make_app(filled=False)
+    write(state_of(app).database, sign_in(marks="user_agent:cut success:invalid transform:failed unheard:of"))
+    text = app.test_client().get(PREFIX + "/sign-in/1").text
+    for words in ("cut to the size limit", "not usable and was left out", "Transform: the host", "Unheard: of"):
+        assert words in text
+
+
 @pytest.mark.parametrize(
     "row_id", ["999", "0", "-1", "abc", "1e3", "01", "%201", "\u0661", str(2**63), str(2**64), "9" * 400, "1.0"]
 )
