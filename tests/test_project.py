@@ -24,6 +24,7 @@ GENERATED = {
     ".hypothesis",
     "build",
     "dist",
+    ".demo",
     "__pycache__",
 }
 # In pieces, so that this file does not find itself.

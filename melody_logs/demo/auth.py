@@ -50,10 +50,11 @@ def _ask_for_code(user: User) -> Response:
     code = make_code(user)
     try:
         send_text(
-            receiver=user.phone or "",
-            content=f"Your demo code is {code}. It works for 5 minutes.",
+            user,
+            f"Your demo code is {code}. It works for 5 minutes.",
             purpose="sign_in_code",
             secrets=[code],
+            flow_id=session["flow_id"],
         )
     except DeliveryError as error:
         flash(f"The text message could not be sent: {error}", "bad")

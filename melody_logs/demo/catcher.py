@@ -111,43 +111,53 @@ class _SmtpServer(Controller):
 
 
 def _make_provider(catcher: Catcher, port: int) -> ThreadingHTTPServer:
-    class Provider(BaseHTTPRequestHandler):
-        timeout = 10
+    class BoundProvider(_Provider):
+        pass
 
-        def do_GET(self) -> None:
-            if self._is_allowed():
-                self._answer(HTTPStatus.OK, {"messages": catcher.list_messages()})
-
-        def do_POST(self) -> None:
-            if not self._is_allowed():
-                return
-            length = self.headers.get("Content-Length", "")
-            if not length.isdecimal() or int(length) > LONGEST_BODY_BYTES:
-                self._answer(HTTPStatus.BAD_REQUEST, {"code": 21617, "message": "a body of at most 1 MB is needed"})
-                return
-            try:
-                message = json.loads(self.rfile.read(int(length)))
-            except ValueError:
-                message = None
-            self._answer(*catcher.receive_text(message if isinstance(message, dict) else {}))
-
-        def _is_allowed(self) -> bool:
-            if self.path == "/messages" and catcher.accepts(self.headers.get("Authorization", "")):
-                return True
-            self._answer(HTTPStatus.UNAUTHORIZED, {"code": 20003, "message": "unknown path or wrong key"})
-            return False
-
-        def _answer(self, status: HTTPStatus, body: Mapping[str, Any]) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing: the supervisor's terminal is for people."""
-
-    server = ThreadingHTTPServer((HOST, port), Provider)
+    BoundProvider.catcher = catcher
+    server = ThreadingHTTPServer((HOST, port), BoundProvider)
     server.daemon_threads = True
     return server
+
+
+class _Provider(BaseHTTPRequestHandler):
+    """The HTTP side of the text-message provider."""
+
+    catcher: Catcher
+    timeout = 10
+
+    def do_GET(self) -> None:
+        """List what was received."""
+        if self._is_allowed():
+            self._answer(HTTPStatus.OK, {"messages": self.catcher.list_messages()})
+
+    def do_POST(self) -> None:
+        """Take a text message."""
+        if not self._is_allowed():
+            return
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > LONGEST_BODY_BYTES:
+            self._answer(HTTPStatus.BAD_REQUEST, {"code": 21617, "message": "a body of at most 1 MB is needed"})
+            return
+        try:
+            message = json.loads(self.rfile.read(int(length)))
+        except ValueError:
+            message = None
+        self._answer(*self.catcher.receive_text(message if isinstance(message, dict) else {}))
+
+    def _is_allowed(self) -> bool:
+        if self.path == "/messages" and self.catcher.accepts(self.headers.get("Authorization", "")):
+            return True
+        self._answer(HTTPStatus.UNAUTHORIZED, {"code": 20003, "message": "unknown path or wrong key"})
+        return False
+
+    def _answer(self, status: HTTPStatus, body: Mapping[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing: the supervisor's terminal is for people."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy
 import json
 import smtplib
 import urllib.error
@@ -12,6 +13,7 @@ from typing import Any
 
 from flask import current_app, render_template
 
+from .accounts import User
 from .configuration import DemoConfiguration
 from .loopback import open_loopback
 from .recording import logs
@@ -29,11 +31,12 @@ def _configuration() -> DemoConfiguration:
     return configuration
 
 
-def send_email(*, receiver: str, subject: str, template: str, secrets: Sequence[str], **values: Any) -> None:
+def send_email(user: User, *, subject: str, template: str, secrets: Sequence[str], **values: Any) -> None:
     """Render the template pair ``mail/NAME.txt`` and ``.html`` and hand the mail to the SMTP server.
 
     :raise DeliveryError: if the server is not there or refuses it.
     """
+    receiver = user.email
     text, html = (render_template(f"mail/{template}.{kind}", subject=subject, **values) for kind in ("txt", "html"))
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = SENDER, receiver, subject
@@ -45,9 +48,11 @@ def send_email(*, receiver: str, subject: str, template: str, secrets: Sequence[
                 receiver=receiver,
                 subject=subject,
                 content=html,
+                content_type="text/html",
                 purpose=template,
                 template=f"mail/{template}.html",
                 provider="smtp",
+                user_id=user.id,
                 secrets=secrets,
             ) as sending,
             smtplib.SMTP("127.0.0.1", _configuration().smtp_port, timeout=TIMEOUT_SECONDS) as server,
@@ -64,22 +69,28 @@ def _hand_over(server: smtplib.SMTP, message: EmailMessage, receiver: str) -> st
     code, answer = server.rcpt(receiver)
     if code != 250:
         raise smtplib.SMTPRecipientsRefused({receiver: (code, answer)})
-    code, answer = server.data(message.as_bytes())
+    code, answer = server.data(message.as_bytes(policy=email.policy.SMTP))
     if code != 250:
         raise smtplib.SMTPDataError(code, answer)
     return f"{code} {answer.decode('utf-8', 'replace')}"
 
 
-def send_text(*, receiver: str, content: str, purpose: str, secrets: Sequence[str]) -> None:
-    """Hand a text message to the provider.
+def send_text(user: User, content: str, *, purpose: str, secrets: Sequence[str], flow_id: str) -> None:
+    """Hand a text message for the phone of *user* to the provider.
 
     :raise DeliveryError: if the provider is not there or refuses it.
     """
     try:
         with logs.sending_sms(
-            receiver=receiver, content=content, purpose=purpose, provider="demo-texts", secrets=secrets
+            receiver=user.phone,
+            content=content,
+            purpose=purpose,
+            provider="demo-texts",
+            user_id=user.id,
+            flow_id=flow_id,
+            secrets=secrets,
         ) as sending:
-            answer = _post_text({"to": receiver, "body": content})
+            answer = _post_text({"to": user.phone or "", "body": content})
             sending.sent(answer, provider_message_id=json.loads(answer)["id"])
     except OSError as error:
         raise DeliveryError(str(error)) from error

@@ -26,7 +26,7 @@ def forgot() -> str | Response:
         link = url_for("passwords.reset", token=token, _external=True)
         try:
             send_email(
-                receiver=user.email,
+                user,
                 subject="Reset your password",
                 template="password_reset",
                 secrets=[token, link],

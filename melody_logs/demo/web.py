@@ -24,6 +24,8 @@ THREADS = 8
 def main() -> None:
     """Serve the demo host until SIGTERM, or until the supervisor is gone."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # It warns of each request that waits a moment for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _exit)
     end_with_supervisor()
     listening = socket.socket(fileno=int(os.environ[SOCKET_VARIABLE]))
