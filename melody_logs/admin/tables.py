@@ -16,6 +16,7 @@ from .times import Moment, moment
 from .visible_text import cut_end, cut_middle, reveal
 
 _LONGEST_ADDRESS = 40
+_SHORT_PROSE = 32
 _LONGEST_PROSE = 72
 
 
@@ -119,4 +120,5 @@ def _address(text: str | None) -> Cell:
 
 def _prose(whole: str) -> Cell:
     shown = cut_end(whole, _LONGEST_PROSE)
-    return Cell(shown, title=whole if shown != whole else "")
+    # Shorter text may still be longer than its column.
+    return Cell(shown, title=whole if len(whole) > _SHORT_PROSE else "")
