@@ -6,14 +6,16 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
 
-from flask import Flask, Response, g, request, session, url_for
+from flask import Flask, Response, request, session, url_for
+from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
 from ..recording.recorder import Recorder
-from ..vocabulary import OUTCOMES
+from ..vocabulary import EVENTS, OUTCOMES
 
 logger = logging.getLogger("melody_logs")
 
@@ -21,9 +23,10 @@ logger = logging.getLogger("melody_logs")
 SESSION_USER_KEYS = ("_user_id", "user_id")
 #: A sign-in form is small; a larger body is not parsed only to be recorded.
 LARGEST_BODY_BYTES = 1024 * 1024
-_G_NAME = "_melody_logs_user_before"
+_NAME = "_melody_logs_watched"
 
 Reader = str | Callable[[], Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,95 +41,145 @@ class WatchedView:
     outcome: Callable[[Response], Any] | None
     reason: Callable[[Response], Any] | None
 
+    def __post_init__(self) -> None:
+        """Refuse a word that would record nothing as expected.
+
+        :raise ValueError: if *event* is not in the vocabulary.
+        """
+        if self.event not in EVENTS:
+            raise ValueError(f'"event" is {self.event!r}; accepted: {", ".join(EVENTS)}')
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What was seen of a request to a watched view: who was signed in before it, and whether it has been noted."""
+
+    user_before: Any = None
+    is_noted: bool = False
+
 
 def install(app: Flask, recorder: Recorder) -> None:
-    """Hook into the requests of *app*; the views are looked up in the recorder's seams at each request."""
+    """Hook into the requests of *app*; the views are looked up in the recorder's seams at each request.
+
+    Our hooks stand first in the lists, whenever ``init_app`` is called: so the first one runs before a hook of the host
+    that signs somebody in or answers itself, and the others, which Flask runs in reverse, after all that add a fact.
+    """
     views: Mapping[str, WatchedView] = recorder.seams.watched_views
 
-    @app.before_request
     def remember_user() -> None:
         if _watched_view(views) is not None:
-            setattr(g, _G_NAME, _session_user())
+            _watched().user_before = _attempted(_session_user, "the user before the request")
 
-    # Registered first, so it runs last: after every hook of the host and of ours that may add a fact.
-    @app.after_request
     def finish(response: Response) -> Response:
-        view = _watched_view(views)
-        if view is not None:
-            _note(recorder, view, response)
-        _finish_quietly(recorder)
+        _finish(recorder, views, response)
         return response
 
-    @app.teardown_request
     def finish_after_exception(error: BaseException | None) -> None:
-        view = _watched_view(views)
-        if error is not None and view is not None:
-            status = error.code or 500 if isinstance(error, HTTPException) else 500
-            _note(recorder, view, Response(status=status))
-        _finish_quietly(recorder)
+        status = error.code or 500 if isinstance(error, HTTPException) else 500
+        _finish(recorder, views, None if error is None else Response(status=status))
+
+    app.before_request_funcs.setdefault(None, []).insert(0, remember_user)
+    app.after_request_funcs.setdefault(None, []).insert(0, finish)
+    app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
 
 
 def _watched_view(views: Mapping[str, WatchedView]) -> WatchedView | None:
     return views.get(request.endpoint or "") if views and request.method == "POST" else None
 
 
-def _finish_quietly(recorder: Recorder) -> None:
+def _watched() -> _Watched:
+    current: Any = request._get_current_object()  # type: ignore[attr-defined]
+    watched: _Watched | None = getattr(current, _NAME, None)
+    if watched is None:
+        watched = _Watched()
+        setattr(current, _NAME, watched)
+    return watched
+
+
+def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
     try:
+        view = _watched_view(views)
+        if view is not None and response is not None and not _watched().is_noted:
+            _watched().is_noted = True
+            _note(recorder, view, response)
         recorder.finish_request()
     except Exception:
         logger.exception("what this request gathered could not be recorded; the host goes on")
 
 
 def _note(recorder: Recorder, view: WatchedView, response: Response) -> None:
+    outcome = _read_outcome(view, response)
+    fields: dict[str, Any] = {
+        "event": view.event,
+        "identity": _attempted(lambda: _read_identity(view.identity), f'the identity at "{view.endpoint}"'),
+        "method": view.method,
+        "outcome": outcome,
+    }
+    if outcome == "success":
+        fields["user_id"] = _attempted(lambda: _read_user_id(view), f'the user at "{view.endpoint}"')
+    elif view.reason is not None:
+        read_reason = view.reason
+        fields["reason"] = _attempted(lambda: read_reason(response), f'the reason at "{view.endpoint}"')
+    recorder.note_sign_in(fields, only_missing=True)
+
+
+def _attempted(read: Callable[[], T], what: str) -> T | None:
+    """Read a fact; one that cannot be read is left out and logged, and the attempt is recorded without it."""
     try:
-        outcome = _read_outcome(view, response)
-        fields = {
-            "event": view.event,
-            "identity": _read_identity(view.identity),
-            "method": view.method,
-            "outcome": outcome,
-            "user_id": _read_user_id(view) if outcome == "success" else None,
-            "reason": view.reason(response) if view.reason and outcome != "success" else None,
-        }
-        recorder.note_sign_in(fields, only_missing=True)
+        return read()
     except Exception:
-        logger.exception('the attempt at "%s" could not be read; the host goes on', view.endpoint)
+        logger.exception("%s could not be read; the attempt is recorded without it", what)
+        return None
 
 
 def _read_outcome(view: WatchedView, response: Response) -> str:
     if view.outcome is not None:
-        said = view.outcome(response)
+        ask = view.outcome
+        said = _attempted(lambda: ask(response), f'the outcome at "{view.endpoint}"')
         if isinstance(said, str) and said in OUTCOMES:
             return said
         if isinstance(said, bool):
             return "success" if said else "failure"
+    succeeded = _attempted(lambda: _has_succeeded(view, response), f'the answer of "{view.endpoint}"')
+    return "success" if succeeded else "failure"
+
+
+def _has_succeeded(view: WatchedView, response: Response) -> bool:
     if response.status_code >= 400:
-        return "failure"
+        return False
     user = _session_user()
-    if user is not None and user != g.get(_G_NAME):
-        return "success"
+    if user is not None and user != _watched().user_before:
+        return True
+    location = _redirects_to(response)
+    if location is not None:
+        return not _leads_back(view, location)
+    # A form that is shown again has failed; an answer to a program, or an empty one, has not.
+    is_page = response.mimetype in ("text/html", "application/xhtml+xml")
+    return not is_page or response.status_code in (204, 205)
+
+
+def _redirects_to(response: Response) -> str | None:
+    """Name the address that the answer leads to; None if it does not. htmx follows a header of its own."""
     if response.status_code >= 300:
-        return "failure" if _leads_back(view, response.location or "") else "success"
-    # A form that is shown again has failed; an answer to a program has not.
-    return "failure" if response.mimetype in ("text/html", "application/xhtml+xml") else "success"
+        return response.location or ""
+    return response.headers.get("HX-Redirect")
 
 
 def _leads_back(view: WatchedView, location: str) -> bool:
     """Say whether a redirect goes to the login view itself, as apps do that flash a message and ask again."""
-    path = location.split("?", 1)[0].split("#", 1)[0]
-    if "://" in path:
-        path = "/" + path.split("://", 1)[1].partition("/")[2]
+    here = request.root_path.rstrip("/") + request.path
+    path = urlsplit(urljoin(here, location)).path or "/"
     try:
-        own = {request.path, url_for(view.endpoint, **(request.view_args or {}))}
+        own = {here, request.path, url_for(view.endpoint, **(request.view_args or {}))}
     except BuildError:
-        own = {request.path}
+        own = {here, request.path}
     return path in own
 
 
 def _read_identity(reader: Reader) -> Any:
     if callable(reader):
         return reader()
-    if (request.content_length or 0) > LARGEST_BODY_BYTES:
+    if not _is_body_at_hand():
         return None
     if request.is_json:
         body = request.get_json(silent=True)
@@ -134,16 +187,34 @@ def _read_identity(reader: Reader) -> Any:
     return request.form.get(reader)
 
 
+def _is_body_at_hand() -> bool:
+    """Say whether the body can be read: the host has, or it is small. One of unknown length is left alone."""
+    seen = vars(request._get_current_object())  # type: ignore[attr-defined]
+    if seen.get("_cached_data") is not None or ("form" in seen and not request.is_json):
+        return True
+    return 0 < (request.content_length or 0) <= LARGEST_BODY_BYTES
+
+
 def _read_user_id(view: WatchedView) -> Any:
     if view.user_id is not None:
         return view.user_id()
-    return _session_user()
+    user = _session_user()
+    # Who signs out is in the session no more.
+    return _watched().user_before if user is None else user
 
 
 def _session_user() -> Any:
-    for key in SESSION_USER_KEYS:
-        if session and session.get(key) is not None:
-            user = session[key]
+    # Past the proxy where possible: it would mark the session as used, and the answer would vary by cookie.
+    opened: Any = getattr(request_ctx, "_session", None)
+    opened = session if opened is None else opened
+    accessed = getattr(opened, "accessed", None)
+    try:
+        found = [opened.get(key) for key in SESSION_USER_KEYS]
+    finally:
+        if accessed is False:
+            opened.accessed = False
+    for user in found:
+        if user is not None:
             # Flask-Login keeps the id as text, whatever it was: what reads as a number was one.
             return int(user) if isinstance(user, str) and re.fullmatch(r"0|[1-9][0-9]{0,17}", user) else user
     return None

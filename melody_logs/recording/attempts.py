@@ -5,25 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import g, has_request_context
+from flask import has_request_context, request
 
-_G_NAME = "_melody_logs_attempts"
+_NAME = "_melody_logs_attempts"
+#: Two ways to say one fact: who says either has said both.
+_RESULT = ("outcome", "success")
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt: the facts so far, and once it was written, its event id and what was written."""
+    """One attempt: the facts so far, and once it was written, its event id and what was written.
+
+    ``is_settled`` once it was written, left out by the host, or lost: none of these is tried again.
+    """
 
     fields: dict[str, Any] = field(default_factory=dict)
     event_id: str | None = None
     written: dict[str, Any] = field(default_factory=dict)
+    is_settled: bool = False
 
     def add(self, fields: dict[str, Any], *, only_missing: bool) -> None:
         """Add facts; later ones win, unless they may only fill what is *only_missing*."""
-        for name, value in fields.items():
-            if value is None or (only_missing and self.fields.get(name) is not None):
-                continue
-            self.fields[name] = value
+        given = {name: value for name, value in fields.items() if value is not None}
+        if only_missing:
+            known = {name for name, value in self.fields.items() if value is not None}
+            if known.intersection(_RESULT):
+                known.update(_RESULT)
+            given = {name: value for name, value in given.items() if name not in known}
+        elif given.keys() & set(_RESULT):
+            for name in _RESULT:
+                self.fields.pop(name, None)
+        self.fields |= given
 
     @property
     def news(self) -> dict[str, Any]:
@@ -32,17 +44,15 @@ class Attempt:
 
 
 def current_attempts() -> dict[str, Attempt]:
-    """Give the attempts of this request by event; a new empty dict outside a request."""
+    """Give the attempts of this request by event; a new empty dict outside a request.
+
+    They hang on the request, not on ``flask.g``, which tests and nested requests share.
+    """
     if not has_request_context():
         return {}
-    attempts: dict[str, Attempt] | None = g.get(_G_NAME)
+    current: Any = request._get_current_object()  # type: ignore[attr-defined]
+    attempts: dict[str, Attempt] | None = getattr(current, _NAME, None)
     if attempts is None:
         attempts = {}
-        setattr(g, _G_NAME, attempts)
-    return attempts
-
-
-def take_attempts() -> dict[str, Attempt]:
-    """Give the attempts of this request and forget them, so that its end is recorded once."""
-    attempts: dict[str, Attempt] = g.pop(_G_NAME, None) or {}
+        setattr(current, _NAME, attempts)
     return attempts

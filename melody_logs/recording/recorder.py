@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from blinker import NamedSignal
 from flask import current_app, has_app_context, has_request_context
 
+from ..errors import ConfigurationError
 from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
 from ..vocabulary import EVENTS, Kind
-from .attempts import Attempt, current_attempts, take_attempts
+from .attempts import Attempt, current_attempts
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
 from .request_facts import read_request_facts
@@ -21,6 +23,11 @@ from .seams import Seams
 from .spool import Spool
 
 logger = logging.getLogger("melody_logs")
+
+#: What a message says in its first phase and need not say again.
+_SAID_ONCE = frozenset({"receiver", "subject", "content", "content_type", "template", "purpose"})
+#: The signals being sent, so that a receiver that records does not call itself without end.
+_being_sent: ContextVar[frozenset[str]] = ContextVar("melody_logs_being_sent", default=frozenset())
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ class Recorder:
         if not self.settings.enable_sign_in_log:
             return None
         attempt = current_attempts().setdefault(_event_of(fields), Attempt())
-        if attempt.event_id is not None:
+        if attempt.is_settled:
             # A second explicit record in one request is an attempt of its own.
             attempt = current_attempts()[_event_of(fields)] = Attempt()
         attempt.add(fields, only_missing=False)
@@ -61,9 +68,9 @@ class Recorder:
         return attempt.event_id
 
     def finish_request(self) -> None:
-        """Record what this request gathered."""
-        for attempt in take_attempts().values():
-            if attempt.event_id is None or attempt.news:
+        """Record what this request gathered since it was last asked."""
+        for attempt in current_attempts().values():
+            if not attempt.is_settled or (attempt.event_id is not None and attempt.news):
                 self._write_attempt(attempt)
 
     def record_message(
@@ -74,31 +81,48 @@ class Recorder:
             return None
 
         def build(fields: Mapping[str, Any]) -> Entry:
+            if event_id is not None:
+                # Only now: the host's transform sees the whole message both times.
+                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
             facts = read_request_facts(self.settings)
             return build_message(kind, fields, facts=facts, settings=self.settings, event_id=event_id, amends=amends)
 
-        return self._record(kind, fields, build)
+        return self._record(kind, fields, build, is_known=event_id is not None)
 
     def _write_attempt(self, attempt: Attempt) -> str | None:
         amends = attempt.event_id is not None
 
         def build(fields: Mapping[str, Any]) -> Entry:
             facts = read_request_facts(self.settings)
-            key = self.derive_key("identity")
+            key = self._identity_key()
             if fields.get("user_id") is not None and fields.get("account_known") is None:
                 fields = {**fields, "account_known": True}
-            return build_sign_in(fields, facts=facts, key=key, event_id=attempt.event_id, amends=amends)
+            entry = build_sign_in(fields, facts=facts, key=key or b"", event_id=attempt.event_id, amends=amends)
+            if key is None:
+                entry.values["identity_hash"] = None
+            return entry
 
-        event_id = self._record("sign-in", attempt.fields, build)
+        attempt.is_settled = True
+        event_id = self._record("sign-in", attempt.fields, build, is_known=amends)
         if event_id is not None:
             attempt.event_id = event_id
             attempt.written = dict(attempt.fields)
         return event_id
 
-    def _record(self, kind: Kind, fields: dict[str, Any], build: Callable[[Mapping[str, Any]], Entry]) -> str | None:
+    def _identity_key(self) -> bytes | None:
+        """Give the key of the identities' hashes; None in an app without a secret, whose health says so."""
+        try:
+            return self.derive_key("identity")
+        except ConfigurationError:
+            return None
+
+    def _record(
+        self, kind: Kind, fields: dict[str, Any], build: Callable[[Mapping[str, Any]], Entry], *, is_known: bool
+    ) -> str | None:
+        """Append an entry; one that *is_known* has been written before and can be left out no more."""
         try:
             fields = self.seams.apply_transform(kind, fields)
-            if self.seams.excludes(kind, fields):
+            if not is_known and self.seams.excludes(kind, fields):
                 return None
             marks = fields.pop("marks", None)
             entry = build(fields)
@@ -128,22 +152,28 @@ class Recorder:
     def _tell_if_degraded(self, *, lost: bool) -> None:
         """Emit ``logs_degraded`` when the spool begins to fall back, and for every lost entry."""
         problem = self.spool.problem()
-        if lost or (problem and not self.is_degraded):
+        is_news = problem is not None and not self.is_degraded
+        self.is_degraded = problem is not None
+        if lost or is_news:
             reason = problem or "the spool takes no more entries"
             _send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
-        self.is_degraded = problem is not None
 
     def _announce(self, entry: Entry) -> None:
         _send(entry_recorded, kind=entry.kind, event_id=entry.event_id)
 
 
 def _send(signal: NamedSignal, **payload: Any) -> None:
-    if not signal.receivers or not has_app_context():
+    """Emit a signal, but not to a receiver of that same signal at work: what it records is not announced."""
+    under_way = _being_sent.get()
+    if not signal.receivers or signal.name in under_way or not has_app_context():
         return
+    token = _being_sent.set(under_way | {signal.name})
     try:
         signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
     except Exception:
         logger.exception('a receiver of the signal "%s" raised', signal.name)
+    finally:
+        _being_sent.reset(token)
 
 
 def _event_of(fields: Mapping[str, Any]) -> str:

@@ -9,8 +9,6 @@ from typing import Any
 from ..vocabulary import Kind
 from .recorder import Recorder
 
-_SAID_ONCE = ("receiver", "subject", "content", "content_type", "template", "purpose")
-
 
 class Sending:
     """A message on its way. Without a word from the caller it was sent when the block ended."""
@@ -53,8 +51,7 @@ def sending(recorder: Recorder, kind: Kind, fields: dict[str, Any]) -> Iterator[
 def _finish(recorder: Recorder, kind: Kind, fields: dict[str, Any], message: Sending) -> None:
     if message.event_id is None:
         return
-    kept = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
-    recorder.record_message(kind, kept | message._result, event_id=message.event_id, amends=True)
+    recorder.record_message(kind, fields | message._result, event_id=message.event_id, amends=True)
 
 
 def _text_of(error: Exception) -> str:

@@ -224,3 +224,44 @@ def test_hostile_values_are_recorded_in_a_cleaned_form(host: tuple[Flask, Melody
         assert logs.record_sign_in(identity=Hostile(), success=True, ip=Hostile(), user_agent="\ud800\0" * 600_000)
         assert logs.record_email(receiver=Hostile(), content=object(), success=None, secrets=Hostile())
     assert len(rows_of(app, "sign-in")) == len(rows_of(app, "email")) == 1
+
+
+def test_entry_left_out_is_not_asked_about_again_and_lends_nothing_to_the_next(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    answers = [True, False]
+    logs.exclude(lambda kind, fields: answers.pop(0))
+
+    @app.get("/try")
+    def attempt() -> str:
+        assert logs.record_sign_in(identity="probe@example.org", success=False, user_id=1) is None
+        assert logs.record_sign_in(identity="ann@example.org", success=True)
+        return "ok"
+
+    app.test_client().get("/try")
+    (row,) = rows_of(app, "sign-in")
+    assert (row.identity, row.user_id, answers) == ("ann@example.org", None, [])
+
+
+def test_both_phases_of_a_message_pass_the_transform_whole(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+
+    @logs.transform
+    def shorten(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        return fields | {"subject": fields["subject"].upper(), "response": "hidden"}
+
+    logs.exclude(lambda kind, fields: fields["status"] == "sent")
+    with app.app_context(), logs.sending_email(receiver="ann@example.org", subject="Hi", content="x") as sending:
+        sending.sent("250 OK")
+    (row,) = rows_of(app, "email")
+    assert (row.status, row.subject, row.response, row.marks) == ("sent", "HI", "hidden", None)
+
+
+def test_receiver_that_records_is_not_called_without_end(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+
+    def alert(sender: Flask, **payload: Any) -> None:
+        logs.record_email(receiver="admin@example.org", success=True)
+
+    with signals.entry_recorded.connected_to(alert, sender=app), app.app_context():
+        logs.record_sms(receiver="+16471231111", success=True)
+    assert (len(rows_of(app, "sms")), len(rows_of(app, "email"))) == (1, 1)
