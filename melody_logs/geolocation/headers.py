@@ -14,8 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from werkzeug.datastructures import Headers
+
 from . import values
 from .location import Location, Lookup
+
+#: A plain mapping, or the headers of a request.
+HeaderReader = Mapping[str, str] | Headers
 
 _LONGEST_VALUE = 1024
 
@@ -76,7 +81,7 @@ _PROVIDERS = {
 }
 
 
-def locate_by_headers(headers: Mapping[str, str], provider: str) -> Lookup | None:
+def locate_by_headers(headers: HeaderReader, provider: str) -> Lookup | None:
     """Return the place that the headers of *provider* tell, or None if they name no country.
 
     *headers* is looked up by the usual spelling of each name; Flask's ``request.headers`` takes any. *provider* is a
@@ -103,14 +108,14 @@ def locate_by_headers(headers: Mapping[str, str], provider: str) -> Lookup | Non
     return Lookup("done", location, f"{provider} headers")
 
 
-def _position(headers: Mapping[str, str], names: _Names) -> tuple[float | None, float | None]:
+def _position(headers: HeaderReader, names: _Names) -> tuple[float | None, float | None]:
     if names.position is None:
         return values.coordinates(_read(headers, names.latitude), _read(headers, names.longitude))
     latitude, _, longitude = (_read(headers, names.position) or "").partition(",")
     return values.coordinates(latitude.strip(), longitude.strip())
 
 
-def _read(headers: Mapping[str, str], name: str | None) -> str | None:
+def _read(headers: HeaderReader, name: str | None) -> str | None:
     value = headers.get(name) if name else None
     return value.strip() if isinstance(value, str) and len(value) <= _LONGEST_VALUE else None
 

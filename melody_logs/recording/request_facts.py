@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
 from flask import has_request_context, request
 
+from ..geolocation.headers import locate_by_headers
+from ..geolocation.location import Lookup
 from ..settings import Settings
-
-if TYPE_CHECKING:
-    from ..geolocation.locate import Lookup
 
 _logger = logging.getLogger("melody_logs")
 #: W3C Trace Context, section 3.2: version, trace id, parent id, flags.
@@ -51,7 +48,9 @@ def read_request_facts(settings: Settings) -> RequestFacts:
             referrer=environ.get("HTTP_REFERER"),
             endpoint=request.endpoint,
             request_id=environ.get("HTTP_X_REQUEST_ID") or _trace_id(environ.get("HTTP_TRACEPARENT")),
-            header_location=_locate(settings.location_headers) if settings.location_headers else None,
+            header_location=locate_by_headers(request.headers, settings.location_headers)
+            if settings.location_headers
+            else None,
         )
     except Exception:
         _logger.warning("The facts of a request could not be read; its entry has none.", exc_info=True)
@@ -61,9 +60,3 @@ def read_request_facts(settings: Settings) -> RequestFacts:
 def _trace_id(traceparent: str | None) -> str | None:
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     return match[1] if match else None
-
-
-def _locate(provider: str) -> Lookup | None:
-    from ..geolocation.headers import locate_by_headers
-
-    return locate_by_headers(cast("Mapping[str, str]", request.headers), provider)

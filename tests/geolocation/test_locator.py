@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from melody_logs.errors import GeolocationUnavailableError
 from melody_logs.geolocation.countries import CONTINENT_OF
-from melody_logs.geolocation.location import NOT_APPLICABLE
 from melody_logs.geolocation.locate import Locator
+from melody_logs.geolocation.location import NOT_APPLICABLE
 from melody_logs.vocabulary import GEO_STATES
 
 WriteDatabase = Callable[..., Path]
