@@ -124,11 +124,12 @@ def work_on_job(database: Database, job_id: int, *, budget_seconds: float) -> Jo
 
 
 def sweep_jobs(database: Database, *, budget_seconds: float) -> list[JobRow]:
-    """Go on with every active job, oldest first, for at most *budget_seconds* in all."""
+    """Go on with every active job for an equal share of what is left of *budget_seconds*: a long one holds up none."""
     end = time.monotonic() + budget_seconds
+    jobs = list_active_jobs(database)
     return [
-        work_on_job(database, job.id, budget_seconds=end - time.monotonic())
-        for job in list_active_jobs(database)
+        work_on_job(database, job.id, budget_seconds=(end - time.monotonic()) / (len(jobs) - number))
+        for number, job in enumerate(jobs)
         if time.monotonic() < end
     ]
 
@@ -150,11 +151,18 @@ def enforce_retention(database: Database, policies: Iterable[RetentionPolicy]) -
 
 
 def _delete_windows(database: Database, job: JobRow, owner: str, budget_seconds: float) -> None:
+    """Delete window after window, each under the write lock.
+
+    A writer that amends a row reads it first and counts the change; a row deleted between the two would be counted
+    for ever. The windows are short, and writers that wait take their turn between them.
+
+    :raise _LeaseLostError: if somebody else has taken the job over.
+    """
     started = time.monotonic()
     cursor, window, finished = job.cursor, FIRST_WINDOW, False
     while not finished:
-        window_started = time.monotonic()
-        with database.transaction() as connection:
+        with database.write() as connection:
+            window_started = time.monotonic()
             deleted, cursor, finished = _delete_one_window(connection, job, cursor, window)
             elapsed_milliseconds = round((time.monotonic() - started) * 1000)
             progress = {

@@ -13,6 +13,8 @@ BATCH_ROWS = 500
 def expire_pending(database: Database, *, older_than: timedelta) -> int:
     """Turn every message that has been ``pending`` for longer than *older_than* into ``unknown``; return how many."""
     expired = 0
-    while batch := pending.expire_pending(database, older_than=older_than, limit=BATCH_ROWS):
+    while True:
+        batch = pending.expire_pending(database, older_than=older_than, limit=BATCH_ROWS)
         expired += batch
-    return expired
+        if batch < BATCH_ROWS:
+            return expired

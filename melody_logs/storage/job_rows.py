@@ -98,8 +98,11 @@ def last_policy_run(database: Database, kind: Kind) -> JobRow | None:
     return JobRow(**row._mapping) if row else None
 
 
-def add_job(database: Database, values: dict[str, Any]) -> JobRow:
-    """Add a job and return it; if its kind has an active job already, return that one."""
+def add_job(database: Database, values: dict[str, Any], *, attempts: int = 3) -> JobRow:
+    """Add a job and return it; if its kind has an active job already, return that one.
+
+    :raise IntegrityError: if it is refused *attempts* times although there is no active job.
+    """
     try:
         with database.transaction() as connection:
             key: Any = connection.execute(insert(_TABLE).values(values)).inserted_primary_key
@@ -109,10 +112,12 @@ def add_job(database: Database, values: dict[str, Any]) -> JobRow:
             return added
     except IntegrityError:
         active = find_active_job(database, values["kind"])
-        if active is None:
-            # It ended between the two statements: there is room now.
-            return add_job(database, values)
-        return active
+        if active is not None:
+            return active
+        if attempts <= 1:
+            raise
+    # The other one ended between the two statements: there is room now.
+    return add_job(database, values, attempts=attempts - 1)
 
 
 def lease_job(database: Database, job_id: int, owner: str, lease_seconds: int) -> JobRow | None:

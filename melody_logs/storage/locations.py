@@ -73,7 +73,7 @@ def claim_pending(database: Database, *, limit: int, owner: str, lease_seconds: 
 
 def release_claims(database: Database, owner: str) -> None:
     """Give the claimed rows of *owner* back without a counted attempt: no location database could be read."""
-    with database.transaction() as connection:
+    with database.write() as connection:
         connection.execute(
             update(_TABLE)
             .where(_TABLE.c.geo_state == "pending", _TABLE.c.geo_lease_owner == owner)
@@ -98,6 +98,7 @@ def write_locations(database: Database, owner: str, results: Mapping[int, Locati
             .where(_TABLE.c.id.in_(list(results)))
             .where(_TABLE.c.geo_state == "pending", _TABLE.c.geo_lease_owner == owner)
             .order_by(_TABLE.c.id)
+            .with_for_update()
         ).all()
         if not held:
             return 0

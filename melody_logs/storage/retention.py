@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Select, and_, delete, func, literal_column, s
 from ..vocabulary import Kind
 from .columns import UtcDateTime
 from .database import Database
-from .models import TABLES, HourlyTotal
-from .totals import TotalsChange, hour_of
+from .models import TABLES, CountryTotal, HourlyTotal
+from .totals import TotalsChange, day_of, hour_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,10 @@ def next_id(connection: Connection, kind: Kind, after_id: int) -> int | None:
 
 
 def drop_empty_totals(connection: Connection, kind: Kind, cutoff: datetime) -> None:
-    """Delete the hourly totals below *cutoff* that have become zero."""
+    """Delete the totals of hours, and of a sign-in's days, below *cutoff* that have become zero."""
+    if kind == "sign-in":
+        days: Any = CountryTotal.__table__
+        connection.execute(delete(days).where(days.c.day <= day_of(cutoff), days.c.row_count == 0))
     totals: Any = HourlyTotal.__table__
     connection.execute(
         delete(totals).where(

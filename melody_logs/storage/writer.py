@@ -123,7 +123,9 @@ def _find_known(connection: Connection, kind: Kind, event_ids: list[str]) -> dic
     known: dict[str, Row[Any]] = {}
     for start in range(0, len(event_ids), _IDS_A_QUERY):
         chunk = event_ids[start : start + _IDS_A_QUERY]
-        for row in connection.execute(select(table).where(table.c.event_id.in_(chunk))):
+        # Locked, so that a claim of the locator waits and is not overwritten with what was read before it.
+        rows = select(table).where(table.c.event_id.in_(chunk)).order_by(table.c.id).with_for_update()
+        for row in connection.execute(rows):
             known[row.event_id] = row
     return known
 

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from melody_logs.jobs import clean
 from melody_logs.jobs.clean import (
@@ -20,7 +21,8 @@ from melody_logs.jobs.clean import (
 )
 from melody_logs.setting_types import RetentionPolicy
 from melody_logs.storage.database import Database
-from melody_logs.storage.models import Job
+from melody_logs.storage.job_rows import add_job
+from melody_logs.storage.models import CountryTotal, HourlyTotal, Job
 from melody_logs.storage.queries import Filters, count_rows
 from tests.storage.rows import assert_totals_match, make_database, message, read_all, sign_in, write
 
@@ -158,6 +160,28 @@ def test_policy_orders_its_clean_up_once_an_hour(database: Database) -> None:
     with database.transaction() as connection:
         connection.execute(update(Job).values(created_at=ago(database, 1)))
     assert [job.kind for job in enforce_retention(database, policies)] == ["email"]
+
+
+def test_long_job_leaves_time_for_the_others(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean, "FIRST_WINDOW", 1)
+    monkeypatch.setattr(clean, "SMALLEST_WINDOW", 1)
+    monkeypatch.setattr(clean, "LARGEST_WINDOW", 1)
+    long = request_clean(database, "sign-in", ago(database, 5), actor="ann")
+    short = request_clean(database, "email", ago(database, 5), actor="ann")
+    jobs = {job.id: job for job in sweep_jobs(database, budget_seconds=0.5)}
+    assert (jobs[long.id].is_active, jobs[short.id].state) == (True, "finished")
+
+
+def test_totals_of_days_without_rows_go_too(database: Database) -> None:
+    work_on_job(database, request_clean(database, "sign-in", ago(database, 15), actor="ann").id, budget_seconds=9)
+    with database.read() as connection:
+        for total in (HourlyTotal, CountryTotal):
+            assert connection.scalar(select(func.count()).where(total.rows == 0)) == 0
+
+
+def test_job_that_the_database_refuses_is_not_tried_for_ever(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        add_job(database, {"kind": "sms", "action": "clean"})
 
 
 def test_unknown_job_is_an_error(database: Database) -> None:
