@@ -164,7 +164,7 @@ def encode(value: Any) -> bytes:
     if isinstance(value, list):
         return control(11, len(value)) + b"".join(map(encode, value))
     kind, number = value
-    content = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    content = int(number).to_bytes((int(number).bit_length() + 7) // 8, "big")
     return control(kind, len(content)) + content
 
 

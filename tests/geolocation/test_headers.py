@@ -31,13 +31,13 @@ CLOUDFRONT = {
     "CloudFront-Viewer-ASN": "28573",
 }
 VERCEL = {
-    "x-vercel-ip-country": "BR",
-    "x-vercel-ip-continent": "SA",
-    "x-vercel-ip-country-region": "SP",
-    "x-vercel-ip-city": "S%C3%A3o%20Paulo",
-    "x-vercel-ip-latitude": "-23.5475",
-    "x-vercel-ip-longitude": "-46.6361",
-    "x-vercel-ip-timezone": "America/Sao_Paulo",
+    "X-Vercel-IP-Country": "BR",
+    "X-Vercel-IP-Continent": "SA",
+    "X-Vercel-IP-Country-Region": "SP",
+    "X-Vercel-IP-City": "S%C3%A3o%20Paulo",
+    "X-Vercel-IP-Latitude": "-23.5475",
+    "X-Vercel-IP-Longitude": "-46.6361",
+    "X-Vercel-IP-Timezone": "America/Sao_Paulo",
 }
 APP_ENGINE = {
     "X-AppEngine-Country": "BR",
@@ -137,17 +137,9 @@ def test_any_headers_are_survived(provider: str, data: st.DataObject) -> None:
 
     lookup = locate_by_headers({**ALL[provider], **odd}, provider)
 
-    if provider == "vercel":
-        lookup = locate_by_headers(
-            Headers({**ALL[provider], **{name: _header(value) for name, value in odd.items()}}), provider
-        )
     assert lookup is not None
     assert lookup.location is not None
     limits = {"region": 128, "city": 128, "region_code": 3, "timezone": 64}
     for field, limit in limits.items():
         value = getattr(lookup.location, field)
         assert value is None or (0 < len(value) <= limit and value.encode() and "\x00" not in value)
-
-
-def _header(value: str) -> str:
-    return value.replace("\r", "").replace("\n", "")
