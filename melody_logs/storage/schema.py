@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from alembic import command
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from flask_migrate import Config
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
