@@ -21,7 +21,7 @@ STALE_MESSAGE_SECONDS = 60.0
 
 
 def connect_process_events(host: Flask, embedded_messages: Path | None) -> None:
-    """Tidy the embedded broker when a worker starts, and let a beat process say that it lives.
+    """Tidy the embedded broker when a worker starts, and let worker and beat say that they live.
 
     :param embedded_messages: the folder of the embedded broker's messages; None with another broker.
     """
@@ -33,7 +33,12 @@ def connect_process_events(host: Flask, embedded_messages: Path | None) -> None:
     def on_beat_start(sender: Any = None, **facts: Any) -> None:
         threading.Thread(target=_note_beat, args=(host, sender), name="melody-beat", daemon=True).start()
 
+    def on_worker_ready(**facts: Any) -> None:
+        # The first tick of the task comes only after half a minute.
+        _write_heartbeat(host, "worker")
+
     signals.worker_init.connect(on_worker_start, weak=False)
+    signals.worker_ready.connect(on_worker_ready, weak=False)
     signals.beat_init.connect(on_beat_start, weak=False)
 
 
@@ -59,14 +64,14 @@ def _note_beat(host: Flask, beat: Any) -> None:
     while True:
         last_tick = max((entry.last_run_at.timestamp() for entry in beat.scheduler.schedule.values()), default=0.0)
         if time.time() - last_tick < 2 * HEARTBEAT_SECONDS:
-            _write_heartbeat(host)
+            _write_heartbeat(host, "beat")
         time.sleep(HEARTBEAT_SECONDS)
 
 
-def _write_heartbeat(host: Flask) -> None:
+def _write_heartbeat(host: Flask, name: str) -> None:
     database = state_of(host).database
     try:
         with database.transaction() as connection:
-            note_heartbeat(connection, "beat", database.now(connection))
+            note_heartbeat(connection, name, database.now(connection))
     except Exception as error:
-        logger.warning("the sign of life of beat could not be written: %s", error)
+        logger.warning("the sign of life of the %s could not be written: %s", name, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from flask import Blueprint, flash, redirect, render_template, session, url_for
-from flask_login import login_required, login_user, logout_user
+from flask_login import current_user, login_required, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from .accounts import User, find_user, load_user
@@ -92,6 +92,7 @@ def code() -> str | Response | tuple[str, int]:
 def sign_out() -> Response:
     """Sign out."""
     if PlainForm().validate_on_submit():
+        logs.record_sign_in(event="sign_out", identity=current_user.email, success=True, user_id=current_user.id)
         logout_user()
         flash("You are signed out.", "good")
     return redirect(url_for("pages.start"), 303)

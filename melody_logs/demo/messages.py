@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from email.message import EmailMessage
+from http import HTTPStatus
 from typing import Any
 
 from flask import current_app, render_template
@@ -20,6 +21,8 @@ from .recording import logs
 
 SENDER = "Demo <no-reply@example.org>"
 TIMEOUT_SECONDS = 5
+#: SMTP's answer when all is well (RFC 5321, section 4.2.3).
+OK = 250
 
 
 class DeliveryError(Exception):
@@ -36,16 +39,15 @@ def send_email(user: User, *, subject: str, template: str, secrets: Sequence[str
 
     :raise DeliveryError: if the server is not there or refuses it.
     """
-    receiver = user.email
     text, html = (render_template(f"mail/{template}.{kind}", subject=subject, **values) for kind in ("txt", "html"))
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = SENDER, receiver, subject
+    message["From"], message["To"], message["Subject"] = SENDER, user.email, subject
     message.set_content(text)
     message.add_alternative(html, subtype="html")
     try:
         with (
             logs.sending_email(
-                receiver=receiver,
+                receiver=user.email,
                 subject=subject,
                 content=html,
                 content_type="text/html",
@@ -57,22 +59,22 @@ def send_email(user: User, *, subject: str, template: str, secrets: Sequence[str
             ) as sending,
             smtplib.SMTP("127.0.0.1", _configuration().smtp_port, timeout=TIMEOUT_SECONDS) as server,
         ):
-            sending.sent(_hand_over(server, message, receiver))
+            code, answer = _hand_over(server, message, user.email)
+            (sending.sent if code == OK else sending.failed)(answer)
     except (OSError, smtplib.SMTPException) as error:
         raise DeliveryError(str(error)) from error
+    if code != OK:
+        raise DeliveryError(answer)
 
 
-def _hand_over(server: smtplib.SMTP, message: EmailMessage, receiver: str) -> str:
+def _hand_over(server: smtplib.SMTP, message: EmailMessage, receiver: str) -> tuple[int, str]:
     """Do what ``send_message`` does, and return the server's answer, which that keeps to itself."""
     server.ehlo()
     server.mail("no-reply@example.org")
     code, answer = server.rcpt(receiver)
-    if code != 250:
-        raise smtplib.SMTPRecipientsRefused({receiver: (code, answer)})
-    code, answer = server.data(message.as_bytes(policy=email.policy.SMTP))
-    if code != 250:
-        raise smtplib.SMTPDataError(code, answer)
-    return f"{code} {answer.decode('utf-8', 'replace')}"
+    if code == OK:
+        code, answer = server.data(message.as_bytes(policy=email.policy.SMTP))
+    return code, f"{code} {answer.decode('utf-8', 'replace')}"
 
 
 def send_text(user: User, content: str, *, purpose: str, secrets: Sequence[str], flow_id: str) -> None:
@@ -90,13 +92,18 @@ def send_text(user: User, content: str, *, purpose: str, secrets: Sequence[str],
             flow_id=flow_id,
             secrets=secrets,
         ) as sending:
-            answer = _post_text({"to": user.phone or "", "body": content})
-            sending.sent(answer, provider_message_id=json.loads(answer)["id"])
+            status, answer = _post_text({"to": user.phone or "", "body": content})
+            if status == HTTPStatus.CREATED:
+                sending.sent(answer, provider_message_id=json.loads(answer)["id"])
+            else:
+                sending.failed(f"{status} {answer}")
     except OSError as error:
         raise DeliveryError(str(error)) from error
+    if status != HTTPStatus.CREATED:
+        raise DeliveryError(answer)
 
 
-def _post_text(message: dict[str, str]) -> str:
+def _post_text(message: dict[str, str]) -> tuple[int, str]:
     configuration = _configuration()
     request = urllib.request.Request(
         f"http://127.0.0.1:{configuration.provider_port}/messages",
@@ -105,12 +112,10 @@ def _post_text(message: dict[str, str]) -> str:
     )
     try:
         with open_loopback(request, timeout_seconds=TIMEOUT_SECONDS) as response:
-            text: str = response.read().decode()
-            return text
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
-            answer = error.read().decode("utf-8", "replace")
-        raise DeliveryError(f"{error.code} {answer}") from error
+            return error.code, error.read().decode("utf-8", "replace")
 
 
 def list_received() -> list[dict[str, Any]]:

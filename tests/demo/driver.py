@@ -22,9 +22,10 @@ _CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 class Demo:
     """A demo on a free port with its data in *folder*; its supervisor is a child of the tests."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, traffic: bool = False) -> None:
         self.data_dir = folder / "data"
-        options = ["--port", "0", "--data-dir", str(self.data_dir), "--no-traffic", *arguments]
+        options = ["--port", "0", "--data-dir", str(self.data_dir), *arguments]
+        options += [] if traffic else ["--no-traffic"]
         self._visitors: list[Visitor] = []
         self.process = Process([sys.executable, "-c", MAIN, "demo", *options], folder=folder, name="demo")
 
@@ -46,7 +47,7 @@ class Demo:
     @property
     def people_password(self) -> str:
         """The password that the start page shows."""
-        found = re.search(r"password is <code>([^<]+)</code>", httpx.get(self.facts["url"]).text)
+        found = re.search(r"password is<br><code>([^<]+)</code>", httpx.get(self.facts["url"]).text)
         assert found is not None
         return found[1]
 
