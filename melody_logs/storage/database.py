@@ -1,4 +1,4 @@
-"""Our own connections to the log database: engine, clock, write lock, and what differs between databases."""
+"""Our own connections to the log database: transactions with limits, the database's clock, the write lock."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ import os
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from ..errors import StorageUnavailableError
 from .destination import Destination
-from .models import METADATA, Position
+from .engine import WRITES, make_engine
+from .watchdog import WATCHDOG
 
-_WRITES = "melody_logs_writes"
 LOCK_TIMEOUT_SECONDS = 10
+READ_SECONDS = 10.0
+WRITE_SECONDS = 60.0
+#: How long after the server's own limit a connection is broken off.
+GRACE_SECONDS = 1.0
+_read_seconds: ContextVar[float] = ContextVar("melody_logs_read_seconds", default=READ_SECONDS)
 
 
 class Database:
@@ -59,9 +65,14 @@ class Database:
 
     @property
     def fingerprint(self) -> str:
-        """A hash that names the database and schema without their password: spools are drained to their own only."""
-        named = self.url.set(password=None).render_as_string(hide_password=False)
-        return hashlib.sha256(f"{named} {self.destination.schema}".encode()).hexdigest()[:32]
+        """A hash that names the database and schema: spools are drained to their own only.
+
+        User, password, driver and options are left out: an app that changes them still drains what it spooled before.
+        """
+        url = self.url
+        hosts = [url.host, url.port, url.query.get("host"), url.query.get("port"), url.query.get("unix_socket")]
+        named = [url.get_backend_name(), *hosts, url.database, self.destination.schema]
+        return hashlib.sha256(repr(named).encode()).hexdigest()[:32]
 
     @property
     def engine(self) -> Engine:
@@ -72,7 +83,7 @@ class Database:
                     if self._engine is not None:
                         # The parent goes on using these connections: forget them without a word to the server.
                         self._engine.dispose(close=False)
-                    self._engine = _create_engine(self.destination)
+                    self._engine = make_engine(self.destination)
                     self._pid = os.getpid()
                     weakref.finalize(self, _dispose, self._engine, self._pid)
         return self._engine
@@ -91,12 +102,24 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection in a transaction that ends without a commit.
+        """Give a connection in a transaction that ends without a commit, and whose queries end after ten seconds.
 
         :raise StorageUnavailableError: if the tables are missing.
         """
-        with _explained(self), self.engine.connect() as connection:
+        seconds = _read_seconds.get()
+        with _explained(self), self.engine.connect() as connection, _limited(connection, seconds):
+            if connection.dialect.name == "postgresql":
+                _set_locally(connection, statement_timeout=seconds)
             yield connection
+
+    @contextmanager
+    def reads_within(self, seconds: float) -> Iterator[None]:
+        """Let every :meth:`read` of the block give up after *seconds*."""
+        token = _read_seconds.set(seconds)
+        try:
+            yield
+        finally:
+            _read_seconds.reset(token)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -105,8 +128,16 @@ class Database:
         :raise StorageUnavailableError: if the tables are missing.
         """
         with _explained(self), self.engine.connect() as connection:
-            connection.execution_options(**{_WRITES: True})
-            with connection.begin():
+            connection.execution_options(**{WRITES: True})
+            with _limited(connection, WRITE_SECONDS), connection.begin():
+                if connection.dialect.name == "postgresql":
+                    # A frozen client must not hold locks for ever, nor may a waiter wait for ever.
+                    _set_locally(
+                        connection,
+                        statement_timeout=WRITE_SECONDS,
+                        lock_timeout=LOCK_TIMEOUT_SECONDS,
+                        idle_in_transaction_session_timeout=LOCK_TIMEOUT_SECONDS * 3,
+                    )
                 yield connection
 
     @contextmanager
@@ -138,11 +169,6 @@ class Database:
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
-    def has_tables(self) -> bool:
-        """Say whether the log tables are there."""
-        with self.engine.connect() as connection:
-            return inspect(connection).has_table(Position.__tablename__, schema=self.destination.schema)
-
 
 def _dispose(engine: Engine, pid: int) -> None:
     """Close the connections of a database that nobody uses any more; a forked child leaves its parent's alone."""
@@ -160,15 +186,24 @@ _CLOCKS: dict[str, Callable[[], Any]] = {
 
 def _take_write_lock(connection: Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
-        # A frozen client must not hold the lock for ever, nor may a waiter wait for ever.
-        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_TIMEOUT_SECONDS * 3}s'"))
-        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
         return
     if connection.dialect.name == "sqlite":
         return  # BEGIN IMMEDIATE took it
     if not connection.scalar(select(func.get_lock(name, LOCK_TIMEOUT_SECONDS))):
         raise StorageUnavailableError(f'the write lock "{name}" was not free within {LOCK_TIMEOUT_SECONDS} s')
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float) -> Iterator[None]:
+    with WATCHDOG.limit(connection.connection.driver_connection, seconds + GRACE_SECONDS):
+        yield
+
+
+def _set_locally(connection: Connection, **seconds: float) -> None:
+    """Set timeouts for this transaction only: behind PgBouncer, the session is somebody else's next."""
+    settings = (func.set_config(name, f"{round(value * 1000)}ms", True) for name, value in seconds.items())
+    connection.execute(select(*settings))
 
 
 @contextmanager
@@ -192,86 +227,3 @@ def _says_missing_table(error: DBAPIError) -> bool:
         return True
     message = str(original)
     return "no such table: melody_" in message or "no such column" in message or "(1146," in message
-
-
-def _create_engine(destination: Destination) -> Engine:
-    options = dict(destination.engine_options)
-    arguments = dict(options.pop("connect_args", {}) or {})
-    backend = destination.url.get_backend_name()
-    if backend == "sqlite":
-        destination.prepare_file()
-    else:
-        options.setdefault("pool_pre_ping", True)
-        options.setdefault("pool_size", 5)
-        options.setdefault("max_overflow", 10)
-        options.setdefault("pool_timeout", 5)
-        options.setdefault("pool_recycle", 1800)
-    if backend == "postgresql":
-        _set_postgresql_arguments(arguments, destination.url.get_driver_name())
-    if backend in ("mysql", "mariadb"):
-        options["isolation_level"] = "READ COMMITTED"
-        arguments.setdefault("connect_timeout", 2)
-    engine = create_engine(destination.url, connect_args=arguments, **options)
-    if backend in _LISTENERS:
-        _LISTENERS[backend](engine)
-    if destination.schema:
-        engine = engine.execution_options(schema_translate_map={None: destination.schema})
-    if destination.temporary:
-        create_tables(engine)
-    return engine
-
-
-def _set_postgresql_arguments(arguments: dict[str, Any], driver: str) -> None:
-    arguments.setdefault("connect_timeout", 2)
-    # The server may vanish without a word (frozen, unplugged): give up on unanswered data after this.
-    arguments.setdefault("tcp_user_timeout", 10_000)
-    arguments.setdefault("application_name", "melody_logs")
-    if driver == "psycopg":
-        # Server-side prepared statements break behind PgBouncer's transaction pooling.
-        arguments.setdefault("prepare_threshold", None)
-
-
-def create_tables(engine: Engine) -> None:
-    """Make the tables without migrations: for the temporary databases of test suites only."""
-    METADATA.create_all(engine)
-
-
-def _listen_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: Any) -> None:
-        # The driver's own implicit BEGIN would be a deferred one; ours is said in on_begin.
-        connection.isolation_level = None
-        connection.execute("PRAGMA busy_timeout=5000")
-        if connection.execute("PRAGMA page_count").fetchone() == (0,):
-            # Only before the first table; said later, it would ask for the write lock.
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        for pragma in _SQLITE_PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-#: ``synchronous=FULL``: a drained entry leaves the spool, so its commit must survive a power cut.
-_SQLITE_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "foreign_keys=ON",
-    "secure_delete=ON",
-)
-
-
-def _listen_mysql(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET time_zone = '+00:00'")
-
-
-_LISTENERS: Mapping[str, Callable[[Engine], None]] = {
-    "sqlite": _listen_sqlite,
-    "mysql": _listen_mysql,
-    "mariadb": _listen_mysql,
-}

@@ -16,8 +16,10 @@ from sqlalchemy.exc import ArgumentError
 from ..errors import ConfigurationError
 from ..settings import Settings
 
-#: Host options that say how the host pools its own connections, or that would tie ours to its.
-_NOT_OURS = {"url", "poolclass", "pool", "creator", "execution_options", "isolation_level", "echo", "echo_pool"}
+#: Host options that say how the host pools its own connections, or that would tie ours to its. A ``creator`` stays:
+#: where there is one, the address alone does not lead to the database.
+_NOT_OURS = {"url", "poolclass", "pool", "execution_options", "isolation_level", "echo", "echo_pool"}
+_BACKENDS = ("postgresql", "sqlite", "mysql", "mariadb")
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,10 @@ def resolve_destination(app: Flask, db: Any, settings: Settings) -> Destination:
     """
     if settings.database_uri:
         return _from_url("MELODY_LOGS_DATABASE_URI", settings.database_uri, {}, settings, app)
-    if settings.bind_key:
-        key, value, options = _bind(app, settings.bind_key)
-    else:
-        key, value = "SQLALCHEMY_DATABASE_URI", app.config.get("SQLALCHEMY_DATABASE_URI")
-        options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+    key, value, options = _configured(app, settings.bind_key)
     value = _engine_url(app, db, settings.bind_key) or value
+    # Flask-SQLAlchemy gives what its constructor got to every engine.
+    options = {**(getattr(db, "_engine_options", None) or {}), **options}
     if not value:
         raise ConfigurationError(
             f'no database for the logs: set "MELODY_LOGS_DATABASE_URI" or "{key}", '
@@ -71,7 +71,8 @@ def _engine_url(app: Flask, db: Any, bind_key: str | None) -> Any:
         return None
     try:
         with app.app_context():
-            engine = db.engines.get(bind_key)
+            # Flask-SQLAlchemy-Lite calls the main one "default".
+            engine = db.engines.get(bind_key) or (None if bind_key else db.engines.get("default"))
     except RuntimeError:
         raise ConfigurationError(
             "init_app(app, db) was given a Flask-SQLAlchemy that is not initialised on this app: "
@@ -80,16 +81,20 @@ def _engine_url(app: Flask, db: Any, bind_key: str | None) -> Any:
     return engine.url if engine is not None else None
 
 
-def _bind(app: Flask, bind_key: str) -> tuple[str, Any, Mapping[str, Any]]:
-    binds = app.config.get("SQLALCHEMY_BINDS") or {}
-    if bind_key not in binds:
+def _configured(app: Flask, bind_key: str | None) -> tuple[str, Any, Mapping[str, Any]]:
+    """Find the key, the address and the engine options that the host's configuration has for a bind, or for none."""
+    named = "SQLALCHEMY_ENGINES" if app.config.get("SQLALCHEMY_ENGINES") else "SQLALCHEMY_BINDS"
+    if bind_key is None and named == "SQLALCHEMY_BINDS":
+        options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+        return "SQLALCHEMY_DATABASE_URI", app.config.get("SQLALCHEMY_DATABASE_URI"), options
+    binds = app.config.get(named) or {}
+    if bind_key is not None and bind_key not in binds:
         known = ", ".join(sorted(str(name) for name in binds)) or "there is none"
-        raise ConfigurationError(
-            f'"MELODY_LOGS_BIND_KEY" is "{bind_key}", which is not in "SQLALCHEMY_BINDS" ({known})'
-        )
-    bind = binds[bind_key]
+        raise ConfigurationError(f'"MELODY_LOGS_BIND_KEY" is "{bind_key}", which is not in "{named}" ({known})')
+    bind = binds.get(bind_key or "default")
     options = bind if isinstance(bind, dict) else {"url": bind}
-    return f'SQLALCHEMY_BINDS["{bind_key}"]', options.get("url", ""), options
+    url = options.get("url")
+    return f'{named}["{bind_key or "default"}"]', URL.create(**url) if isinstance(url, dict) else url, options
 
 
 def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settings, app: Flask) -> Destination:
@@ -100,16 +105,22 @@ def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settin
         raise ConfigurationError(
             f'"{key}" is not a database address; accepted: text such as postgresql+psycopg://user@host/name'
         ) from None
+    if backend not in _BACKENDS:
+        remedy = '; write "postgresql+psycopg://"' if backend == "postgres" else ""
+        raise ConfigurationError(f'"{key}" names the database "{backend}"; accepted: {", ".join(_BACKENDS)}{remedy}')
     kept = {name: option for name, option in options.items() if name not in _NOT_OURS}
     if backend != "sqlite":
         return Destination(url, settings.schema if backend == "postgresql" else None, kept)
-    kept = {name: option for name, option in kept.items() if not name.startswith(("pool_", "max_"))}
-    if url.database in (None, "", ":memory:") or "mode=memory" in str(url):
+    not_for_files = ("pool_", "max_", "creator")
+    kept = {name: option for name, option in kept.items() if not name.startswith(not_for_files)}
+    # "file:" begins SQLite's own form of an address: https://www.sqlite.org/uri.html
+    path = (url.database or "").removeprefix("file:")
+    if path in ("", ":memory:") or url.query.get("mode") == "memory":
         return _temporary()
-    if not os.path.isabs(url.database or ""):
-        # As Flask-SQLAlchemy reads it: relative to the instance folder.
-        url = url.set(database=os.path.join(app.instance_path, url.database or ""))
-    return Destination(url, None, kept)
+    if path != url.database:
+        url = URL.create(url.drivername)
+    # As Flask-SQLAlchemy reads it: relative to the instance folder.
+    return Destination(url.set(database=os.path.join(app.instance_path, path)), None, kept)
 
 
 def _beside(host: Destination) -> Destination:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +18,13 @@ from sqlalchemy.schema import CreateSchema
 from ..errors import StorageUnavailableError
 from ..resources import MIGRATIONS
 from .database import Database
+from .engine import WRITES
 
 VERSION_TABLE = "melody_alembic_version"
 _LOCK_KEY = 0x6D656C6F
+#: Alembic keeps what it works on in globals of its modules.
+_alembic_lock = threading.Lock()
+_INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL, appendix A
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
@@ -38,10 +44,11 @@ def downgrade(database: Database, revision: str) -> None:
 
 def current_revision(database: Database) -> str | None:
     """Read the revision of the tables; None if there are none."""
-    with database.engine.connect() as connection:
+    with database.read() as connection:
         return _migration_context(database, connection).get_current_revision()
 
 
+@functools.cache
 def head_revision() -> str:
     """Name the newest revision that this version of melody_logs has."""
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
@@ -56,7 +63,9 @@ def _migration_context(database: Database, connection: Connection) -> MigrationC
 
 def _run(database: Database, work: Callable[[Config], Any]) -> None:
     schema = database.destination.schema
-    with database.engine.connect() as connection:
+    with _alembic_lock, database.engine.connect() as connection:
+        # On SQLite: a second upgrade waits at its first statement, not when it has seen the tables missing.
+        connection.execution_options(**{WRITES: True})
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_lock(_LOCK_KEY)))
             _make_schema(connection, schema)
@@ -67,11 +76,23 @@ def _run(database: Database, work: Callable[[Config], Any]) -> None:
             config.attributes |= {"connection": connection, "schema": schema}
             work(config)
             connection.commit()
+        except DBAPIError as error:
+            if _sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+                raise
+            user = connection.engine.url.username
+            raise StorageUnavailableError(
+                f'the database user "{user}" may not change the log tables: let their owner run the upgrade, '
+                f"or run GRANT CREATE, USAGE ON SCHEMA {schema or 'public'} TO {user}"
+            ) from error
         finally:
             if connection.dialect.name == "postgresql":
                 connection.rollback()
                 connection.execute(select(func.pg_advisory_unlock(_LOCK_KEY)))
                 connection.commit()
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
 
 
 def _make_schema(connection: Connection, schema: str | None) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import make_url, select
 
 from melody_logs.recording.entries import Entry, to_json
-from melody_logs.storage.database import Database, create_tables
+from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
+from melody_logs.storage.engine import create_tables
 from melody_logs.storage.models import Gap, SmsLog
 
 

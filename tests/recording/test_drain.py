@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.recording.drain import Drain
 from melody_logs.recording.spool import MEMORY_ENTRIES, Spool
-from melody_logs.storage.database import create_tables
+from melody_logs.storage.engine import create_tables
 from melody_logs.storage.models import Gap, Heartbeat, SpoolProgress
 from melody_logs.storage.progress import forget_old_progress, note_heartbeat
 from tests.recording.spool_rows import count_gaps, count_marks, make_body, make_database

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -15,6 +18,8 @@ from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
 from melody_logs.storage.models import METADATA
 from melody_logs.storage.schema import VERSION_TABLE, current_revision, downgrade, head_revision, upgrade
+
+PROCESSES = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
 
 
 def test_migrated_tables_are_those_of_the_models(database_url: str) -> None:
@@ -36,15 +41,36 @@ def test_downgrade_removes_every_table_and_upgrade_brings_them_back(database_url
     assert current_revision(database) == head_revision()
 
 
-def test_two_upgrades_at_once_are_harmless(postgresql_url: str) -> None:
-    def run() -> str | None:
-        database = Database(lambda: Destination(make_url(postgresql_url), "melody_logs"))
-        upgrade(database)
-        return current_revision(database)
+@pytest.mark.parametrize("make_pool", [ThreadPoolExecutor, PROCESSES])
+def test_upgrades_at_once_are_harmless(database_url: str, make_pool: Callable[[int], Executor]) -> None:
+    with make_pool(2) as pool:
+        futures = [pool.submit(upgrade_and_look, database_url) for _ in range(2)]
+    assert [future.result() for future in futures] == [head_revision()] * 2
 
-    with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(run) for _ in range(2)]
-        assert [future.result() for future in futures] == [head_revision()] * 2
+
+def upgrade_and_look(url: str) -> str | None:
+    database = Database(lambda: Destination(make_url(url), "melody_logs" if url.startswith("postgresql") else None))
+    upgrade(database)
+    return current_revision(database)
+
+
+def test_user_who_may_not_make_tables_gets_the_remedy(postgresql_url: str) -> None:
+    owner = create_engine(postgresql_url)
+    with owner.begin() as connection:
+        connection.execute(text("DROP ROLE IF EXISTS table_less"))
+        connection.execute(text("CREATE ROLE table_less LOGIN"))
+        connection.execute(text("CREATE SCHEMA melody_logs"))
+        connection.execute(text("GRANT USAGE ON SCHEMA melody_logs TO table_less"))
+    database = Database(lambda: Destination(make_url(postgresql_url).set(username="table_less"), "melody_logs"))
+    try:
+        with pytest.raises(StorageUnavailableError, match="GRANT CREATE, USAGE ON SCHEMA melody_logs TO table_less"):
+            upgrade(database)
+    finally:
+        database.close()
+        with owner.begin() as connection:
+            connection.execute(text("DROP SCHEMA melody_logs CASCADE"))
+            connection.execute(text("DROP ROLE table_less"))
+        owner.dispose()
 
 
 def test_schema_of_its_own_keeps_public_empty(postgresql_url: str) -> None:

@@ -1,0 +1,141 @@
+"""Makes our engine: what differs between databases and drivers in options, timeouts and session settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
+
+from .destination import Destination
+from .models import METADATA
+from .watchdog import WATCHDOG
+
+#: The execution option of a transaction that writes.
+WRITES = "melody_logs_writes"
+PING_SECONDS = 2.0
+
+#: Options by driver. The server may vanish without a word (unplugged, failed over): give up on unanswered data, and
+#: notice it while waiting for an answer.
+_LIBPQ: Mapping[str, Any] = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "melody_logs",
+}
+_DRIVER_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
+    # Server-side prepared statements break behind PgBouncer's transaction pooling.
+    "psycopg": {**_LIBPQ, "prepare_threshold": None},
+    "psycopg2": _LIBPQ,
+    "psycopg2cffi": _LIBPQ,
+    "pg8000": {"application_name": "melody_logs", "timeout": 30},
+    "pymysql": {"connect_timeout": 2, "read_timeout": 30, "write_timeout": 30},
+    "mysqldb": {"connect_timeout": 2, "read_timeout": 30, "write_timeout": 30},
+    "mysqlconnector": {"connection_timeout": 2},
+    "mariadbconnector": {"connect_timeout": 2, "read_timeout": 30, "write_timeout": 30},
+}
+
+
+def make_engine(destination: Destination) -> Engine:
+    """Make the engine of *destination*; the host's options win over ours. Nothing is connected."""
+    options = dict(destination.engine_options)
+    backend = destination.url.get_backend_name()
+    if backend == "sqlite":
+        destination.prepare_file()
+    else:
+        _add_pool_options(options)
+    if backend in ("mysql", "mariadb"):
+        options["isolation_level"] = "READ COMMITTED"
+    arguments = driver_arguments(destination)
+    if backend == "postgresql":
+        options["pool_pre_ping"] = False  # ours is bounded: _listen_postgresql
+    engine = create_engine(destination.url, **options | {"connect_args": arguments})
+    _LISTENERS[backend](engine)
+    if destination.schema:
+        engine = engine.execution_options(schema_translate_map={None: destination.schema})
+    if destination.temporary:
+        create_tables(engine)
+    return engine
+
+
+def driver_arguments(destination: Destination) -> dict[str, Any]:
+    """Choose what the driver is told: ours where neither the host's options nor the address say otherwise."""
+    ours = _DRIVER_ARGUMENTS.get(destination.url.get_driver_name(), {})
+    said = dict(destination.engine_options.get("connect_args") or {})
+    return {name: value for name, value in ours.items() if name not in destination.url.query} | said
+
+
+def create_tables(engine: Engine) -> None:
+    """Make the tables without migrations: for the temporary databases of test suites only."""
+    METADATA.create_all(engine)
+
+
+def _add_pool_options(options: dict[str, Any]) -> None:
+    options.setdefault("pool_pre_ping", True)
+    options.setdefault("pool_size", 5)
+    options.setdefault("max_overflow", 10)
+    options.setdefault("pool_timeout", 5)
+    options.setdefault("pool_recycle", 1800)
+
+
+def _listen_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: Any) -> None:
+        # The driver's own implicit BEGIN would be a deferred one; ours is said in on_begin.
+        connection.isolation_level = None
+        connection.execute("PRAGMA busy_timeout=5000")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # Only before the first table; said later, it would ask for the write lock.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        for pragma in _SQLITE_PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+#: ``synchronous=FULL``: a drained entry leaves the spool, so its commit must survive a power cut.
+_SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+)
+
+
+def _listen_postgresql(engine: Engine) -> None:
+    """Ping a pooled connection before its use, as ``pool_pre_ping`` does, but not for ever."""
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: Any) -> None:
+        record.info["is_fresh"] = True
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: Any, proxy: Any) -> None:
+        if record.info.pop("is_fresh", False):
+            return
+        try:
+            with WATCHDOG.limit(connection, PING_SECONDS):
+                engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError("the connection does not answer") from error
+
+
+def _listen_mysql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00'")
+
+
+_LISTENERS: Mapping[str, Callable[[Engine], None]] = {
+    "sqlite": _listen_sqlite,
+    "postgresql": _listen_postgresql,
+    "mysql": _listen_mysql,
+    "mariadb": _listen_mysql,
+}
