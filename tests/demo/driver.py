@@ -15,6 +15,8 @@ import httpx
 from tests.servers.processes import Process, wait_until
 
 READY_SECONDS = 60.0
+#: A busy machine answers late; what a test says about time, it says itself.
+PATIENCE_SECONDS = 30.0
 MAIN = "from melody_logs.cli.program import main; main()"
 _CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
@@ -47,7 +49,9 @@ class Demo:
     @property
     def people_password(self) -> str:
         """The password that the start page shows."""
-        found = re.search(r"password is<br><code>([^<]+)</code>", httpx.get(self.facts["url"]).text)
+        found = re.search(
+            r"password is<br><code>([^<]+)</code>", httpx.get(self.facts["url"], timeout=PATIENCE_SECONDS).text
+        )
         assert found is not None
         return found[1]
 
@@ -70,9 +74,12 @@ class Demo:
             f"{facts['url']}/oauth2/v1/token",
             auth=(facts["client_id"], facts["client_secret"]),
             data={"grant_type": "client_credentials", "scope": "root"},
+            timeout=PATIENCE_SECONDS,
         ).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        answer = httpx.get(f"{facts['url']}/api/v1/logs/{kind}", headers=headers, params=parameters)
+        answer = httpx.get(
+            f"{facts['url']}/api/v1/logs/{kind}", headers=headers, params=parameters, timeout=PATIENCE_SECONDS
+        )
         assert answer.status_code == 200, answer.text
         rows: list[dict[str, Any]] = answer.json()["logs"]
         return rows
@@ -117,7 +124,10 @@ class Visitor:
 
     def __init__(self, url: str, address: str) -> None:
         self.client = httpx.Client(
-            base_url=url, headers={"X-Forwarded-For": address, "Connection": "close"}, follow_redirects=True, timeout=20
+            base_url=url,
+            headers={"X-Forwarded-For": address, "Connection": "close"},
+            follow_redirects=True,
+            timeout=PATIENCE_SECONDS,
         )
 
     def submit(self, path: str, **fields: str) -> httpx.Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from .availability import missing
 from .binaries import chromium_binaries
@@ -24,7 +24,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGE_TIMEOUT_MILLISECONDS = 10_000
+PAGE_TIMEOUT_MILLISECONDS = 30_000
+#: What a busy machine may need before a page shows what is expected of it.
+expect.set_options(timeout=20_000)
 
 
 class OpenPage(Protocol):
