@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ from .storage import schema
 from .storage.job_rows import list_jobs
 from .storage.models import Gap, Heartbeat, SignInLog
 
+logger = logging.getLogger("melody_logs")
+
 Level = Literal["good", "warning", "bad"]
+
+#: A page shows this: a database that answers more slowly than this is a finding.
+PATIENCE_SECONDS = 2.0
 
 #: Older signs of life mean that a part does not work: several times its beat.
 WORKER_SILENT_AFTER = timedelta(minutes=5)
@@ -48,23 +54,28 @@ class Health:
 
 
 def check_health(state: State) -> Health:
-    """Look at tables, spool, drain, worker, locations and clean-ups. Never raises: what cannot be read is a finding."""
-    findings = [*_check_recording(state), *_check_spool(state)]
-    tables = _check_tables(state)
-    findings.append(tables)
-    if tables.level != "bad":
-        checks: tuple[Callable[[State], Iterable[Finding]], ...] = (_check_worker, _check_jobs, _check_gaps)
-        for check in checks:
-            findings += _guarded(check, state)
-    findings += _check_geolocation(state)
+    """Look at tables, spool, drain, worker, locations and clean-ups.
+
+    Never raises: what cannot be read is a finding. A database that does not answer is asked once, for a few seconds.
+    """
+    findings = [*_guarded("Recording", _check_recording, state), *_guarded("Spool", _check_spool, state)]
+    with state.database.reads_within(PATIENCE_SECONDS):
+        for check in (_check_tables, _check_worker, _check_jobs, _check_gaps):
+            found = _guarded("Database", check, state)
+            findings += found
+            if any(finding.level == "bad" and finding.name in ("Database", "Tables") for finding in found):
+                break
+    findings += _guarded("Location data", _check_geolocation, state)
     return Health(all(finding.level != "bad" for finding in findings), tuple(findings))
 
 
-def _guarded(check: Callable[[State], Iterable[Finding]], state: State) -> list[Finding]:
+def _guarded(name: str, check: Callable[[State], Iterable[Finding]], state: State) -> list[Finding]:
     try:
         return list(check(state))
-    except (SQLAlchemyError, MelodyLogsError) as error:
-        return [Finding("Database", "bad", f"a check could not be made: {_reason(error)}", "see the server's log")]
+    except Exception as error:
+        if not isinstance(error, SQLAlchemyError | MelodyLogsError | OSError):
+            logger.exception("a check of the health of melody_logs could not be made")
+        return [Finding(name, "bad", f"a check could not be made: {_reason(error)}", "see the server's log")]
 
 
 def _check_recording(state: State) -> list[Finding]:
@@ -115,13 +126,17 @@ def _check_spool(state: State) -> list[Finding]:
     return findings
 
 
-def _check_tables(state: State) -> Finding:
+def _check_tables(state: State) -> Iterable[Finding]:
+    yield _look_at_tables(state)
+
+
+def _look_at_tables(state: State) -> Finding:
     shown = state.database.url.render_as_string(hide_password=True)
     try:
         current, head = schema.current_revision(state.database), schema.head_revision()
         if state.database.destination.temporary:
             return Finding("Tables", "good", f"temporary, in {shown}")
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OSError, ImportError) as error:
         return Finding(
             "Database", "bad", f"{shown} does not answer: {_reason(error)}", "start it, or check its address"
         )
@@ -204,4 +219,4 @@ def _now(like: datetime) -> datetime:
 
 def _reason(error: BaseException) -> str:
     original = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(original).strip().split("\n", 1)[0]
+    return str(original).strip().split("\n", 1)[0] or type(original).__name__

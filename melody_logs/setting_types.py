@@ -25,8 +25,9 @@ class RetentionPolicy:
 
 def boolean(value: Any) -> bool:
     """Accept a boolean, or its usual words in text."""
-    if isinstance(value, bool):
-        return value
+    # Flask's from_prefixed_env reads the text "1" as a number.
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
     word = value.strip().lower() if isinstance(value, str) else None
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
@@ -34,9 +35,11 @@ def boolean(value: Any) -> bool:
 
 
 def optional_text(value: Any) -> str | None:
-    """Accept text or a path; empty text and None mean "not set"."""
+    """Accept text, a path, or a number that was text; empty text and None mean "not set"."""
     if value is None:
         return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, bytes) or (not isinstance(value, str) and not hasattr(value, "__fspath__")):
         raise ValueError("text")
     return str(value).strip() or None

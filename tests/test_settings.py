@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from melody_logs.errors import ConfigurationError
 from melody_logs.setting_types import RetentionPolicy
@@ -117,3 +118,21 @@ def test_secret_values_are_not_repeated_in_errors() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(KEY=b"hunter2")
     assert "hunter2" not in str(caught.value)
+
+
+def test_environment_read_by_flask_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``from_prefixed_env`` turns what reads as JSON into numbers and lists."""
+    for key, text in {
+        "ENABLE_EMAIL_LOG": "1",
+        "ENABLE_SMS_LOG": "0",
+        "ENABLE_SIGN_IN_LOG": "yes",
+        "KEY": "20261123",
+        "CLEAN_DAYS": "7",
+        "RETENTION": '[{"kind": "sms", "days": 3}]',
+    }.items():
+        monkeypatch.setenv(f"SHOP_MELODY_LOGS_{key}", text)
+    app = Flask("host")
+    app.config.from_prefixed_env("SHOP")
+    settings = Settings.from_config(app.config)
+    assert (settings.enable_email_log, settings.enable_sms_log, settings.enable_sign_in_log) == (True, False, True)
+    assert (settings.key, settings.clean_days, settings.retention[0].days) == ("20261123", 7, 3)

@@ -1,0 +1,62 @@
+"""Health: it never raises and never hangs, whatever is broken, for every page shows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from melody_logs.health import Finding, Health, check_health
+from melody_logs.state import State, state_of
+from tests.hosts import close_host, make_host
+from tests.servers.postgresql import PostgresqlServer
+
+
+@pytest.fixture
+def apps() -> Iterator[list[Flask]]:
+    made: list[Flask] = []
+    yield made
+    for app in made:
+        close_host(app)
+
+
+def bad(health: Health) -> dict[str, Finding]:
+    assert health.well == all(finding.level != "bad" for finding in health.findings)
+    return {finding.name: finding for finding in health.findings if finding.level == "bad"}
+
+
+def check_quickly(state: State) -> Health:
+    started = time.monotonic()
+    health = check_health(state)
+    assert time.monotonic() - started < 8
+    return health
+
+
+def test_folder_that_cannot_be_made_is_a_finding(apps: list[Flask], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    app, _ = make_host(tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=f"sqlite:///{tmp_path}/file/logs.db")
+    apps.append(app)
+    assert "file/logs.db" in bad(check_quickly(state_of(app)))["Database"].text
+
+
+def test_driver_that_is_not_installed_is_a_finding(apps: list[Flask], tmp_path: Path) -> None:
+    app, _ = make_host(tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI="postgresql+psycopg2cffi://ann@localhost/shop")
+    apps.append(app)
+    assert "psycopg2cffi" in bad(check_quickly(state_of(app)))["Database"].text
+
+
+def test_frozen_database_is_a_finding_within_seconds(
+    apps: list[Flask], postgresql_url: str, postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    app, _ = make_host(postgresql_url, tmp_path=tmp_path)
+    apps.append(app)
+    assert bad(check_health(state_of(app))) == {}
+    postgresql_server.pause()
+    try:
+        assert "does not answer" in bad(check_quickly(state_of(app)))["Database"].text
+    finally:
+        postgresql_server.resume()
+    assert bad(check_quickly(state_of(app))) == {}
