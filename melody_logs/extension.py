@@ -58,7 +58,7 @@ class MelodyLogs:
         self._apps.add(app)
         app.before_request(state.drain_thread.ensure_started)
         sign_in_views.install(app, state.recorder)
-        _connect_signals(app, state.recorder)
+        state.receivers = _connect_signals(app, state.recorder)
         app.register_blueprint(create_blueprint(settings), url_prefix=settings.admin_prefix)
         register_api(app, settings)
         app.cli.add_command(create_group())
@@ -213,7 +213,9 @@ def _known_fields(method: str, fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _connect_signals(app: Flask, recorder: Recorder) -> None:
+def _connect_signals(app: Flask, recorder: Recorder) -> tuple[Callable[..., None], ...]:
+    """Connect the signals that a host sends, and return the receivers, which live as long as somebody keeps them."""
+
     def on_email(sender: object, **fields: Any) -> None:
         recorder.record_message("email", _chosen(fields, MESSAGE_FIELDS))
 
@@ -223,10 +225,10 @@ def _connect_signals(app: Flask, recorder: Recorder) -> None:
     def on_sign_in(sender: object, **fields: Any) -> None:
         recorder.note_sign_in(_chosen(fields, SIGN_IN_FIELDS))
 
-    # weak=False: nothing else keeps these functions.
-    signals.email_sent.connect(on_email, sender=app, weak=False)
-    signals.sms_sent.connect(on_sms, sender=app, weak=False)
-    signals.sign_in_attempted.connect(on_sign_in, sender=app, weak=False)
+    signals.email_sent.connect(on_email, sender=app)
+    signals.sms_sent.connect(on_sms, sender=app)
+    signals.sign_in_attempted.connect(on_sign_in, sender=app)
+    return on_email, on_sms, on_sign_in
 
 
 def _chosen(fields: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

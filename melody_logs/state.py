@@ -37,6 +37,8 @@ class State:
     locator: Locator
     seams: Seams
     derive_key: Any
+    #: What is connected to the signals: kept here, and not by the signals, it ends with its app.
+    receivers: tuple[Any, ...] = ()
 
     @property
     def admin_access(self) -> Any:

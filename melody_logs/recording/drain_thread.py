@@ -12,6 +12,7 @@ import weakref
 from .drain import Drain
 from .forking import follow_forks
 from .losses import SparseLog
+from .spool import Spool
 
 LEFTOVERS_EVERY_SECONDS = 5.0
 FIRST_REST_SECONDS = 0.5
@@ -20,7 +21,7 @@ EXIT_SECONDS = 2.0
 
 
 class DrainThread:
-    """Runs *drain* in a daemon thread of this process.
+    """Runs *drain* in a daemon thread of this process; the thread ends with this object, and so with its app.
 
     :param interval_seconds: how long it gathers entries after the first one, unless somebody waits for them.
     :param allowed: False where no thread may run: a worker or command drains, and :meth:`wait_until` drains itself.
@@ -56,12 +57,15 @@ class DrainThread:
                 return
             if self._thread is None:
                 atexit.register(_stop_at_exit, weakref.ref(self))
-            thread = threading.Thread(target=self._run, name="melody_logs drain", daemon=True)
+            # The thread must not keep an app alive that its host, a test suite perhaps, has dropped.
+            loop = _Loop(weakref.ref(self), self._drain.spool, self._wake, self._hurry, self._stop)
+            thread = threading.Thread(target=loop.run, name="melody_logs drain", daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # no more threads, or the interpreter is ending
                 self._log.warn(f"the drain cannot start a thread: {error}; entries wait in the spool")
                 return
+            weakref.finalize(self, self._wake.set).atexit = False
             self._thread = thread
             self._drain.hurry = self.hurry
 
@@ -102,40 +106,74 @@ class DrainThread:
         """The thread stayed in the parent; a new one starts with the child's first request or record."""
         self._begin()
 
-    def _run(self) -> None:
-        leftovers_at = 0.0
-        failures = 0
-        while True:
-            adopt = time.monotonic() >= leftovers_at
-            if adopt:
-                leftovers_at = time.monotonic() + LEFTOVERS_EVERY_SECONDS
-            is_last = self._stop.is_set()
-            failures = 0 if self._pass(adopt) else failures + 1
-            if is_last:
-                return
-            if failures:
-                self._rest(failures)
-                continue
-            self._wake.wait(LEFTOVERS_EVERY_SECONDS)
-            if self._wake.is_set():
-                self._hurry.wait(self._interval_seconds)
-            self._hurry.clear()
-            self._wake.clear()
+    @property
+    def interval_seconds(self) -> float:
+        """How long the thread gathers entries."""
+        return self._interval_seconds
 
-    def _pass(self, adopt: bool) -> bool:
+    def drain(self, adopt: bool) -> bool:
+        """Make one pass; False if it failed, which is logged and kept for health."""
         try:
             self._drain.run_once(adopt=adopt)
             return True
-        except Exception as error:  # the thread must live; the reason is logged and kept for health
+        except Exception as error:  # the thread must live
             reason = self._drain.state.error or error
             self._log.warn(f"the logs cannot be written: {reason}; entries wait in the spool")
             return False
 
-    def _rest(self, failures: int) -> None:
-        longest = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2 ** min(failures - 1, 10))
+    def plan_rest(self, failures: int) -> float:
+        """Say for how many seconds the database is left alone after so many failures; till then nobody waits for it."""
+        longest: float = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2 ** min(failures - 1, 10))
         seconds = longest * random.uniform(0.5, 1.0)
         self._drain.resting_until = time.monotonic() + seconds
-        self._stop.wait(seconds)
+        return seconds
+
+
+class _Loop:
+    """What the thread runs: pass after pass, while the drain thread object is there."""
+
+    def __init__(
+        self,
+        owner: weakref.ref[DrainThread],
+        spool: Spool,
+        wake: threading.Event,
+        hurry: threading.Event,
+        stop: threading.Event,
+    ) -> None:
+        self._owner, self._spool = owner, spool
+        self._wake, self._hurry, self._stop = wake, hurry, stop
+        self._leftovers_at = 0.0
+        self._failures = 0
+
+    def run(self) -> None:
+        """Drain until told to stop, or until the owner is gone: then close what it left open."""
+        while True:
+            seconds = self._make_pass()
+            if seconds is None:
+                return
+            if self._failures:
+                self._stop.wait(seconds)
+                continue
+            self._wake.wait(LEFTOVERS_EVERY_SECONDS)
+            if self._wake.is_set():
+                self._hurry.wait(seconds)
+            self._hurry.clear()
+            self._wake.clear()
+
+    def _make_pass(self) -> float | None:
+        """Drain once; return for how long to rest after a failure, else to gather entries; None at the end."""
+        owner = self._owner()
+        if owner is None:
+            self._spool.close()
+            return None
+        adopt = time.monotonic() >= self._leftovers_at
+        if adopt:
+            self._leftovers_at = time.monotonic() + LEFTOVERS_EVERY_SECONDS
+        is_last = self._stop.is_set()
+        self._failures = 0 if owner.drain(adopt) else self._failures + 1
+        if is_last:
+            return None
+        return owner.plan_rest(self._failures) if self._failures else owner.interval_seconds
 
 
 def _stop_at_exit(reference: weakref.ref[DrainThread]) -> None:

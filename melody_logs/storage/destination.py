@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,10 +134,13 @@ def _beside(host: Destination) -> Destination:
 
 
 def _temporary() -> Destination:
-    folder = tempfile.TemporaryDirectory(prefix="melody_logs-", ignore_cleanup_errors=True)
-    _temporary_folders.append(folder)
-    return Destination(URL.create("sqlite", database=os.path.join(folder.name, "logs.db")), None, temporary=True)
+    folder = tempfile.mkdtemp(prefix="melody_logs-")
+    found = Destination(URL.create("sqlite", database=os.path.join(folder, "logs.db")), None, temporary=True)
+    weakref.finalize(found, _remove, folder, os.getpid())
+    return found
 
 
-#: Removed by their finalizers when the process ends.
-_temporary_folders: list[tempfile.TemporaryDirectory[str]] = []
+def _remove(folder: str, pid: int) -> None:
+    """Remove a temporary folder when its app, or the process, ends; a forked child leaves its parent's alone."""
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
