@@ -77,7 +77,8 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    cwd=self.folder,
+                    # Not the data folder: the spool's folder melody_logs/ in it would be taken for the package.
+                    cwd=self.log_path.parent,
                     env=environment,
                     **options,
                 )
