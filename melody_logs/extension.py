@@ -16,6 +16,7 @@ from .cli import create_group
 from .errors import ConfigurationError, NotInitialisedError
 from .integrations import sign_in_views
 from .integrations.host_migrations import hide_tables
+from .integrations.host_routes import refuse_collisions, watch_collisions
 from .integrations.sign_in_views import Reader, WatchedView
 from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams
@@ -52,7 +53,7 @@ class MelodyLogs:
         if EXTENSION_KEY in app.extensions:
             raise ConfigurationError(f'melody_logs is already initialised on "{app.name}": call init_app once')
         settings = Settings.from_config(app.config)
-        _refuse_collisions(app, settings)
+        refuse_collisions(app, settings)
         state = make_state(app, db, settings, self._seams)
         app.extensions[EXTENSION_KEY] = state
         self._apps.add(app)
@@ -63,6 +64,7 @@ class MelodyLogs:
         register_api(app, settings)
         app.cli.add_command(create_group())
         hide_tables(app)
+        watch_collisions(app, settings)
 
     # -- What the host hands in -----------------------------------------------------------------------------------
 
@@ -233,23 +235,3 @@ def _connect_signals(app: Flask, recorder: Recorder) -> tuple[Callable[..., None
 
 def _chosen(fields: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name in names and value is not None}
-
-
-def _refuse_collisions(app: Flask, settings: Settings) -> None:
-    """Refuse a prefix under which the host, or another of our own, already has routes."""
-    prefixes = {
-        "MELODY_LOGS_ADMIN_PREFIX": settings.admin_prefix,
-        "MELODY_LOGS_API_PREFIX": settings.api_prefix,
-        "MELODY_LOGS_TOKEN_PREFIX": settings.token_prefix,
-    }
-    for key, prefix in prefixes.items():
-        for other, taken in prefixes.items():
-            if key < other and (taken == prefix or taken.startswith(f"{prefix}/") or prefix.startswith(f"{taken}/")):
-                raise ConfigurationError(f'"{key}" is "{prefix}" and "{other}" is "{taken}": one lies in the other')
-        paths = {f"{prefix}/token"} if key == "MELODY_LOGS_TOKEN_PREFIX" else {prefix}
-        for rule in app.url_map.iter_rules():
-            if any(rule.rule == path or rule.rule.startswith(f"{path}/") for path in paths):
-                raise ConfigurationError(
-                    f'"{key}" is "{prefix}", but the app has the route "{rule.rule}" ({rule.endpoint}) there: '
-                    f"set {key} to another path"
-                )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Flask, Response, current_app
 
 from ..settings import Settings
 from . import failures, logs, tokens
 from .blueprints import GuestApi
-
-logger = logging.getLogger("melody_logs")
+from .routes import LAST, LastConverter, OwnRoutes
 
 _BLUEPRINTS = (tokens.blueprint, tokens.key_set_blueprint, logs.blueprint)
 for _blueprint in _BLUEPRINTS:
@@ -20,17 +17,16 @@ for _blueprint in _BLUEPRINTS:
 def register(app: Flask, settings: Settings) -> None:
     """Add the API to *app*: its routes below the two prefixes, the key set, and their own error answers.
 
-    A host that publishes keys of its own at the well-known address keeps it; ours are then not published.
+    A host that publishes something of its own at the key set's well-known address keeps it; ours is then not published.
     """
     _exempt_from_csrf(app)
     app.before_request(_before_any_request)
+    app.url_map.converters[LAST] = LastConverter
     api = GuestApi(app)
     api.register_blueprint(tokens.blueprint, url_prefix=settings.token_prefix)
     api.register_blueprint(logs.blueprint, url_prefix=settings.api_prefix)
-    if any(rule.rule == tokens.JWKS_PATH for rule in app.url_map.iter_rules()):
-        logger.info("the app has its own %s: the keys of melody_logs are not published there", tokens.JWKS_PATH)
-    else:
-        api.register_blueprint(tokens.key_set_blueprint)
+    api.register_blueprint(tokens.key_set_blueprint)
+    app.extensions[failures.ROUTES_KEY] = OwnRoutes(app, (tokens.blueprint.name, logs.blueprint.name))
 
 
 def _before_any_request() -> Response | None:

@@ -6,7 +6,7 @@ import logging
 import uuid
 from http import HTTPStatus
 
-from flask import Blueprint, Response, make_response, request
+from flask import Blueprint, Response, current_app, make_response, request
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
@@ -14,9 +14,12 @@ from werkzeug.routing import RequestRedirect
 from ..errors import StorageUnavailableError
 from ..state import state_of
 from .problems import ProblemError
+from .routes import OwnRoutes
 
 logger = logging.getLogger("melody_logs")
 
+#: Where an app keeps its :class:`OwnRoutes`.
+ROUTES_KEY = "melody_logs_routes"
 RETRY_AFTER_SECONDS = 5
 #: Headers of an HTTP exception that the answer keeps.
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate", "Location")
@@ -34,11 +37,19 @@ def install(blueprint: Blueprint) -> None:
 
 
 def answer_routing_error() -> Response | None:
-    """Answer a 404 or 405 below our paths, which belongs to no blueprint; leave the host's alone."""
-    error = request.routing_exception
-    if error is None or isinstance(error, RequestRedirect) or not _is_ours(request.path):
+    """Answer a 404 or 405 below our paths, which belongs to no blueprint; leave the host's alone.
+
+    A path that a pattern of the host caught, such as ``/<path:path>``, is one of them: a page with status 200 would
+    look like an answer to a program.
+    """
+    if not _is_ours(request.path) or isinstance(request.routing_exception, RequestRedirect):
         return None
-    return answer_http_exception(error)
+    rule = request.url_rule
+    if rule is not None and _is_ours(rule.rule):
+        return None
+    routes: OwnRoutes = current_app.extensions[ROUTES_KEY]
+    error = routes.find_refusal(request.path, request.method) or request.routing_exception
+    return None if error is None else answer_http_exception(error)
 
 
 def answer_http_exception(error: HTTPException) -> Response:

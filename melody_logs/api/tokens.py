@@ -19,10 +19,12 @@ from ..vocabulary import SCOPES
 from .bearer import REALM, refuse_two_authorizations
 from .blueprints import ApiBlueprint
 from .problems import ProblemError, json_response
+from .routes import LAST
 from .services import services_of
 
 LONGEST_BODY_BYTES = 16 * 1024
-JWKS_PATH = "/.well-known/jwks.json"
+#: Gives way to every rule that the host has for this address.
+JWKS_RULE = f'/.well-known/<{LAST}("jwks.json"):name>'
 _CHALLENGE = f'Basic realm="{REALM}", charset="UTF-8"'
 
 blueprint = ApiBlueprint("melody_logs_token", __name__, description="Access tokens for the API.")
@@ -53,8 +55,8 @@ def issue_token() -> Response:
     )
 
 
-@key_set_blueprint.route(JWKS_PATH, methods=["GET"])
-def show_keys() -> Response:
+@key_set_blueprint.route(JWKS_RULE, methods=["GET"])
+def show_keys(name: str) -> Response:
     """Publish the public keys, as a JSON Web Key Set (RFC 7517)."""
     response = json_response(services_of().authority.keys.public_key_set())
     response.headers["Cache-Control"] = "public, max-age=60"
