@@ -82,12 +82,13 @@ def move_in() -> Iterator[MoveIn]:
         close_host(app)
 
 
-def ask_token(app: Flask, *, path: str = TOKEN, **options: Any) -> TestResponse:
+def ask_token(app: Flask, *, client: FlaskClient | None = None, path: str = TOKEN, **options: Any) -> TestResponse:
     """Ask for a token as a new client with every right."""
     made = create_client(state_of(app).database, f"client of {app.name}", ["root"])
     basic = b64encode(f"{made.client_id}:{made.client_secret}".encode()).decode()
     form = {"grant_type": "client_credentials", "scope": "root"}
-    return app.test_client().post(path, data=form, headers={"Authorization": f"Basic {basic}"}, **options)
+    headers = {"Authorization": f"Basic {basic}"}
+    return (client or app.test_client()).post(path, data=form, headers=headers, **options)
 
 
 def bearer(app: Flask, **options: Any) -> dict[str, str]:
@@ -96,9 +97,9 @@ def bearer(app: Flask, **options: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer['access_token']}"}
 
 
-def read_form(client: FlaskClient, **options: Any) -> dict[str, str]:
+def read_form(client: FlaskClient, *, mount: str = "", **options: Any) -> dict[str, str]:
     """Open our page that asks before a clean-up, with something to clean, and read the hidden fields of its form."""
     write(state_of(client.application).database, sign_in(), age=timedelta(days=40))
-    page = client.get(CLEAN, **options)
+    page = client.get(f"{mount}{CLEAN}", **options)
     assert page.status_code == 200, page.text
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text))
