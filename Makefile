@@ -1,11 +1,11 @@
 # melody_logs: `make` lists what can be done here.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install run test test-long lint format lock clean
+.PHONY: help install run test test-long lint format lock screenshots clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="…"]'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-13s %s\n", $$1, $$2 }'
 
 install: ## Make .venv/ with the package (editable), every extra and every tool
 	@sh scripts/install
@@ -30,6 +30,10 @@ format: install ## Put the Python files into the house's form
 
 lock: install ## Renew requirements/lock.txt: ARGS="--upgrade"
 	@sh scripts/lock $(ARGS)
+
+screenshots: install ## Renew the pictures in docs/images/ from a demo
+	@.venv/bin/python -m tests.servers
+	@exec .venv/bin/python -m scripts.screenshots
 
 clean: ## Remove .venv/, caches and build results
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
