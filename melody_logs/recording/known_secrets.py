@@ -12,6 +12,8 @@ from .link_finder import split_link
 from .redaction_patterns import PLACEHOLDER
 
 MOST_SECRETS = 256
+#: Together; the search takes time in proportion, and nobody sends a longer code, link or password.
+MOST_CHARACTERS = 65_536
 _SHORT = 6
 _LONGEST_SPACED = 32
 _SEPARATORS = r"[\s.·_\-]{0,8}"
@@ -25,7 +27,7 @@ _SHARED_CHARACTERS = (0, 2, 3)
 class KnownSecret:
     """One secret, with the forms to look for."""
 
-    __slots__ = ("encoded", "forms", "link_places", "spaced", "value")
+    __slots__ = ("encoded", "forms", "link_places", "spaced", "value", "words")
 
     def __init__(self, value: str) -> None:
         self.value = value
@@ -38,6 +40,9 @@ class KnownSecret:
         self.forms = tuple(sorted({form for part in parts for form in _written_forms(part)}, key=len, reverse=True))
         self.encoded = tuple(dict.fromkeys(form for part in {*parts, value} for form in _base64_forms(part)))
         self.spaced = tuple(part for part in map(_squeeze, parts) if _is_code_like(part))
+        #: A passphrase, whose spaces may be a line's end or wider where a mail is wrapped or indented.
+        words = value.split()
+        self.words = re.compile(r"\s{1,99}".join(map(re.escape, words))) if _is_passphrase(words) else None
 
     def _read_link(self, link: str) -> set[str]:
         """Take a link apart: what looks secret goes wherever it stands, the rest of its values only within the link."""
@@ -53,7 +58,8 @@ class KnownSecret:
 def read_secrets(secrets: object) -> list[KnownSecret]:
     """Prepare what a caller handed over as ``secrets``: one value or many, of any type that has a text.
 
-    :raise ValueError: for more than 256 values; and whatever reading them raises, so that the body is withheld.
+    :raise ValueError: for more than 256 values, or more than 65,536 characters together; and whatever reading them
+        raises, so that the body is withheld.
     """
     if secrets is None:
         return []
@@ -62,6 +68,8 @@ def read_secrets(secrets: object) -> list[KnownSecret]:
     values = list(islice(_flatten(secrets, depth=3), MOST_SECRETS + 1))
     if len(values) > MOST_SECRETS:
         raise ValueError(f'"secrets" has more than {MOST_SECRETS} values; hand over only those in this message')
+    if sum(map(len, values)) > MOST_CHARACTERS:
+        raise ValueError(f'"secrets" has more than {MOST_CHARACTERS} characters; hand over codes, links and passwords')
     return [KnownSecret(value) for value in dict.fromkeys(values) if value not in PLACEHOLDER]
 
 
@@ -73,6 +81,8 @@ def find_known(text: str, secrets: Iterable[KnownSecret]) -> Iterator[tuple[int,
         if secret.link_places:
             for start, _ in _occurrences(text, secret.value):
                 yield from ((start + first, start + last) for first, last in secret.link_places)
+        if secret.words is not None:
+            yield from (match.span() for match in secret.words.finditer(text))
 
 
 def find_encoded(text: str, secrets: Iterable[KnownSecret]) -> Iterator[tuple[int, int]]:
@@ -149,6 +159,10 @@ def _squeeze(text: str) -> str:
 
 def _is_code_like(code: str) -> bool:
     return 4 <= len(code) <= _LONGEST_SPACED and code.isalnum() and any(map(str.isdigit, code))
+
+
+def _is_passphrase(words: list[str]) -> bool:
+    return len(words) > 1 and sum(map(len, words)) >= _SHORT
 
 
 def _occurrences(text: str, form: str) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,10 @@ _MOST_OF_A_LINK = 8192
 _LINK = re.compile(rf"://([^\s\"'<>`\\^{{}}]{{1,{_MOST_OF_A_LINK}}})")
 #: A path without a host, as in ``href="/verify/…"``.
 _LOCAL_LINK = re.compile(rf"[\"'= (](/[\w\-.~%]{{1,64}}/[^\s\"'<>`\\^{{}}]{{1,{_MOST_OF_A_LINK}}})")
+#: A link without its scheme, as text messages have it. The name ends in letters, so that no file or number is one.
+_BARE_LINK = re.compile(
+    rf"(?<![\w.@/\-])((?:[\w\-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?::[0-9]{{1,5}})?/[^\s\"'<>`\\^{{}}]{{1,{_MOST_OF_A_LINK}}})"
+)
 #: Also in a link that is the percent-encoded parameter of another.
 _PARAMETER = re.compile(
     r"(?:[?&#;]|%3[Ff]|%26|%23)([\w.\-\[\]]{1,64})(?:=|%3[Dd])(?!https?(?::|%3[Aa]))"
@@ -31,6 +35,8 @@ def find_link_secrets(text: str) -> list[tuple[int, int]]:
     if "/" in text:
         for match in _LOCAL_LINK.finditer(text):
             found.extend(_secret_segments(text, match.start(1), match.end(1), has_host=False))
+        for match in _BARE_LINK.finditer(text):
+            found.extend(_secret_segments(text, match.start(1), match.end(1), has_host=True))
     if "=" in text or "%3" in text:
         for match in _PARAMETER.finditer(text):
             value = match[2].rstrip(_END_PUNCTUATION)

@@ -178,4 +178,6 @@ def _send(signal: NamedSignal, **payload: Any) -> None:
 
 def _event_of(fields: Mapping[str, Any]) -> str:
     event = fields.get("event")
-    return event if isinstance(event, str) and event in EVENTS else "sign_in"
+    # Not the value's own comparison: a text of the host's own type may raise in it.
+    word = str.__str__(event) if issubclass(type(event), str) else ""
+    return word if word in EVENTS else "sign_in"

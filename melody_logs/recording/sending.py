@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from ..vocabulary import Kind
+from .known_secrets import MOST_SECRETS
 from .recorder import Recorder
 
 
@@ -37,6 +39,9 @@ def sending(recorder: Recorder, kind: Kind, fields: dict[str, Any]) -> Iterator[
     An exception is recorded as a failure and goes on unchanged. When the process dies or the request is killed in
     between, a sweep turns the row into ``unknown`` after ``MELODY_LOGS_PENDING_MINUTES``.
     """
+    if isinstance(fields.get("secrets"), Iterator):
+        # Both phases need them, and an iterator gives them once.
+        fields = fields | {"secrets": _read_once(fields["secrets"])}
     event_id = recorder.record_message(kind, {**fields, "status": "pending"}, amends=True)
     message = Sending(event_id)
     try:
@@ -52,6 +57,21 @@ def _finish(recorder: Recorder, kind: Kind, fields: dict[str, Any], message: Sen
     if message.event_id is None:
         return
     recorder.record_message(kind, fields | message._result, event_id=message.event_id, amends=True)
+
+
+def _read_once(secrets: Iterator[Any]) -> list[Any]:
+    """Read an iterator of secrets; what cannot be read stands in the list, so that both phases withhold the texts."""
+    values = list[Any]()
+    try:
+        values.extend(islice(secrets, MOST_SECRETS + 1))
+    except Exception:
+        values.append(_Unreadable())
+    return values
+
+
+class _Unreadable:
+    def __str__(self) -> str:
+        raise ValueError('"secrets" could not be read')
 
 
 def _text_of(error: Exception) -> str:

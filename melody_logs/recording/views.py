@@ -171,7 +171,8 @@ def read_aloud(view: View) -> list[View]:
             for spoken in _SPOKEN_ATTRIBUTE.finditer(token):
                 start, end = spoken.span(spoken.lastindex or 0)
                 attributes.append((offset + start, offset + end))
-        return ("", False) if _INLINE_TAG.match(token) else ("\n", False)
+        # Comments part nothing: React puts them between two pieces of one text.
+        return ("", False) if token.startswith("<!--") or _INLINE_TAG.match(token) else ("\n", False)
 
     spoken_text = derive(view, _NOT_PLAIN_IN_HTML, read)
     return [spoken_text, _excerpt(view, attributes)] if attributes else [spoken_text]

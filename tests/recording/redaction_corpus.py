@@ -10,6 +10,11 @@ _SLUG = "c5x8f2-8f3a9d0e1b2c3d4e5f6071829304a5b6"
 
 #: (message, what must not be readable in it any more)
 MUST_VANISH: list[tuple[str, str]] = [
+    # Links without a scheme, as text messages have them.
+    ("Sign in: ex.co/verify/a1b2c3d4e5f6", "a1b2c3d4e5f6"),
+    (f"Reset it at shop.example:8443/reset/{_SLUG}.", _SLUG),
+    # Pieces that React puts a comment between.
+    ("<p>Your code is <!-- -->482<!-- -->913</p>", "482<!-- -->913"),
     # Codes, one sentence, many languages.
     ("Your verification code is 482913.", "482913"),
     ("482913 is your Acme verification code.", "482913"),

@@ -11,6 +11,7 @@ from flask import Flask, abort
 from melody_logs import MelodyLogs, signals
 from melody_logs.state import state_of
 from tests.hosts import close_host, make_host
+from tests.recording.hostile import Disguised, Unreadable
 from tests.storage.rows import assert_totals_match, read_all
 
 
@@ -136,6 +137,43 @@ def test_provider_exception_is_recorded_and_goes_on_unchanged(host: tuple[Flask,
     assert row.status == "failed"
     assert row.response.startswith("ConnectionRefusedError: no mail today")
     assert "s3cr3t" not in row.response + row.content
+
+
+def test_secrets_from_an_iterator_are_gone_in_both_phases(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    secrets = iter(["Sommerregen"])
+    with app.app_context(), logs.sending_email(content="use Sommerregen", secrets=secrets) as sending:
+        sending.failed("rejected: use Sommerregen")
+    (row,) = rows_of(app, "email")
+    assert (row.content, row.response) == ("use [redacted]", "rejected: use [redacted]")
+
+
+def test_secrets_that_cannot_be_read_withhold_the_texts_of_both_phases(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+
+    def broken() -> Iterator[str]:
+        yield "Sommerregen"
+        raise RuntimeError("no more")
+
+    with app.app_context(), logs.sending_email(content="use Winterwind", secrets=broken()) as sending:
+        sending.failed("rejected: use Winterwind")
+    (row,) = rows_of(app, "email")
+    assert (row.status, row.content, row.response) == ("failed", None, None)
+
+
+def test_event_that_cannot_be_compared_is_a_marked_sign_in(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    values: list[Any] = [Disguised("sign_in"), Disguised("odd"), Unreadable(), ["sign_in"]]
+
+    @app.get("/try")
+    def attempt() -> str:
+        for value in values:
+            logs.record_sign_in(identity="ann@example.org", event=value)
+        signals.sign_in_attempted.send(app, event=Disguised("sign_out"))
+        return "ok"
+
+    assert app.test_client().get("/try").text == "ok"
+    assert sorted(row.event for row in rows_of(app, "sign-in")) == ["sign_in"] * 4 + ["sign_out"]
 
 
 def test_transform_changes_what_is_recorded(host: tuple[Flask, MelodyLogs]) -> None:

@@ -147,6 +147,22 @@ def test_unreadable_or_endless_secrets_raise_so_that_the_text_is_withheld() -> N
         redact("text", secrets=(str(number) for number in iter(int, 1)) and map(str, range(10**9)))
 
 
+@pytest.mark.parametrize("gap", [" ", "\n", "\r\n   ", "&nbsp;", "\u00a0", " <b>", "=\n ", "%20", "+"])
+def test_a_passphrase_vanishes_however_its_line_is_wrapped(gap: str) -> None:
+    carried = gap.join(["correct", "horse", "battery", "staple"])
+    redacted = redact(f"Log on with: {carried}, dear Ann", secrets=["correct horse battery staple"])
+    assert redacted.text.startswith(f"Log on with: {PLACEHOLDER}") and redacted.text.endswith(", dear Ann")
+    assert not any(word in redacted.text for word in ("correct", "horse", "battery", "staple"))
+
+
+def test_huge_secrets_are_refused_at_once() -> None:
+    """A host that hands over the whole message as secret waits no longer than for any other."""
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match="65536 characters"):
+        redact("a code", secrets=["<p>x 1=" * 3_000_000])
+    assert time.perf_counter() - started < 0.5
+
+
 def test_redacting_twice_changes_nothing_more() -> None:
     for message, secret in MUST_VANISH:
         once = redact(message, secrets=[secret]).text
