@@ -32,7 +32,7 @@ def guard() -> Response | None:
     granted = _ask_host()
     if isinstance(granted, Response):
         return granted
-    g.melody_logs_permissions = read_permissions(granted)
+    g.melody_logs_permissions = _read_safely(granted)
     is_change = request.method not in _SAFE_METHODS
     needed = "write" if is_change or _view_needs_write() else "read"
     if needed not in g.melody_logs_permissions:
@@ -80,6 +80,14 @@ def _ask_host() -> Any:
     except Exception:
         _logger.exception("admin_access raised; nobody is let in")
         return None
+
+
+def _read_safely(granted: Any) -> frozenset[str]:
+    try:
+        return read_permissions(granted)
+    except Exception:
+        _logger.exception("the answer of admin_access could not be read; nobody is let in")
+        return frozenset()
 
 
 def _view_needs_write() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from flask import abort, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response
@@ -122,4 +122,7 @@ def _read_cutoff(text: str) -> datetime:
         abort(400, '"cutoff" must be the instant that the dialog named. Nothing was deleted.')
     if cutoff.tzinfo is None:
         abort(400, '"cutoff" must name its time zone. Nothing was deleted.')
-    return cutoff
+    try:
+        return cutoff.astimezone(UTC)
+    except OverflowError:
+        abort(400, '"cutoff" lies outside the years 1 to 9999 in UTC. Nothing was deleted.')

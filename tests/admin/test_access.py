@@ -22,8 +22,14 @@ def _break() -> None:
     raise RuntimeError("the host's own mistake")
 
 
+def _break_later() -> Any:
+    yield "read"
+    raise RuntimeError("the host's own mistake, seen late")
+
+
 @pytest.mark.parametrize(
-    "access", [None, lambda: None, (), "", "admin", True, 1, ["read", "fly"], {"write": True}, _break]
+    "access",
+    [None, lambda: None, (), "", "admin", True, 1, ["read", "fly"], {"write": True}, _break, _break_later],
 )
 def test_nobody_enters_without_a_permission(make_app: MakeApp, access: Any) -> None:
     """No function, no permission, an unknown one or a function that raises: every page is closed, none leaks a row."""

@@ -69,7 +69,10 @@ def test_exactly_the_rows_that_were_counted_go(client: FlaskClient, read: Read, 
     assert _rows(database) == 39
 
 
-@pytest.mark.parametrize("cutoff", ["", "9", "2026", "yesterday", "2026-01-01T00:00:00", "2026-02-30T00:00:00+00:00"])
+@pytest.mark.parametrize(
+    "cutoff",
+    ["", "9", "2026", "yesterday", "2026-01-01T00:00:00", "2026-02-30T00:00:00+00:00", "0001-01-01T00:00:00+14:00"],
+)
 def test_a_cutoff_that_is_no_instant_deletes_nothing(
     client: FlaskClient, read: Read, database: Database, cutoff: str
 ) -> None:
