@@ -27,7 +27,7 @@ from tests.servers.browser import FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-SIZE: Any = {"width": 1280, "height": 820}
+WIDTH, HEIGHT, TALL = 1280, 820, 900
 READY_SECONDS = 90
 #: This many sign-ins are made older; then more visitors come.
 OLDER_ROWS, LATE_SECONDS = 30, 30
@@ -35,6 +35,8 @@ OLDER_DAYS = 40
 SHORT_PAGES = (("retention", "retention", 420), ("health", "health", 430), ("sign-ins", "sign-in", 560))
 #: The worker looks for locations every two seconds.
 LOCATED_SECONDS = 4
+#: Gives the admin an address with a place.
+HOME = {"X-Forwarded-For": "81.2.69.142"}
 
 
 def main() -> None:
@@ -114,10 +116,10 @@ def take_pictures(browser: Browser, facts: dict[str, Any]) -> None:
     page.wait_for_selector("dialog[open]")
     take(page, "clean-light")
     for name, path, height in SHORT_PAGES:
-        page.set_viewport_size({**SIZE, "height": height})
+        page.set_viewport_size({"width": WIDTH, "height": height})
         page.goto(facts["admin_url"] + path)
         take(page, f"{name}-light")
-    page.set_viewport_size({**SIZE, "height": 900})
+    page.set_viewport_size({"width": WIDTH, "height": TALL})
     page.click("tbody a >> nth=0")
     page.wait_for_selector(".groups")
     take(page, "sign-in-light")
@@ -131,7 +133,10 @@ def take_pictures(browser: Browser, facts: dict[str, Any]) -> None:
 
 def sign_in(browser: Browser, facts: dict[str, Any], colours: Any) -> Page:
     """Open a window, sign in as the demo's admin and go to the pages."""
-    page = browser.new_context(viewport=SIZE, color_scheme=colours, extra_http_headers=home()).new_page()
+    context = browser.new_context(
+        viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=colours, extra_http_headers=HOME
+    )
+    page = context.new_page()
     page.goto(facts["url"] + "/sign-in")
     page.fill("[name=email]", facts["admin_email"])
     page.fill("[name=password]", facts["admin_password"])
@@ -140,11 +145,6 @@ def sign_in(browser: Browser, facts: dict[str, Any], colours: Any) -> Page:
     page.wait_for_timeout(LOCATED_SECONDS * 1000)
     page.goto(facts["admin_url"])
     return page
-
-
-def home() -> dict[str, str]:
-    """Give the admin an address with a place."""
-    return {"X-Forwarded-For": "81.2.69.142"}
 
 
 def take(page: Page, name: str) -> None:

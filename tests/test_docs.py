@@ -145,6 +145,13 @@ def test_every_command_and_option_is_documented() -> None:
             assert f"`{option.opts[-1]}`" in page("operations.md"), option
 
 
+def test_every_finding_of_health_is_explained() -> None:
+    named = set(re.findall(r'Finding\(\s*"([^"]+)"', (ROOT / "melody_logs/health.py").read_text()))
+    table = page("operations.md").split("## Health")[1].split("\n## ")[0]
+    explained = {name for row in re.findall(r"^\| ([\w, -]+) \|", table, re.M) for name in row.split(", ")}
+    assert named and named - explained == set()
+
+
 @pytest.mark.parametrize("rule", our_rules(), ids=" ".join)
 def test_every_endpoint_is_documented(rule: tuple[str, str, str]) -> None:
     blueprint, method, path = rule
