@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import current_app, request
+from flask import current_app, request, session
+from flask.sessions import NullSession
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from werkzeug.exceptions import Forbidden
 from wtforms import ValidationError
@@ -14,8 +15,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def has_secret() -> bool:
-    """Say whether the host's session can sign a token: without it nothing can be changed here."""
-    return bool(current_app.config.get("WTF_CSRF_SECRET_KEY") or current_app.secret_key)
+    """Say whether this request has a session that can keep a token, and a key to sign it: else nothing can change."""
+    opened = session._get_current_object()  # type: ignore[attr-defined]
+    has_key = bool(current_app.config.get("WTF_CSRF_SECRET_KEY") or current_app.secret_key)
+    return has_key and not isinstance(opened, NullSession)
 
 
 def token_field() -> str:
@@ -35,8 +38,8 @@ def refuse_forgery() -> None:
     """
     if not has_secret():
         raise Forbidden(
-            "Nothing can be changed here, because the app has no SECRET_KEY to sign its forms with. "
-            'Set app.config["SECRET_KEY"], then try again.'
+            "Nothing can be changed here, because the app has no SECRET_KEY to sign its forms with, "
+            'or its session interface opens no session. Set app.config["SECRET_KEY"], then try again.'
         )
     if not _comes_from_here():
         raise Forbidden("Another site asked for this change, so it was refused. Nothing was changed.")

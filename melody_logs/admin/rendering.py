@@ -7,9 +7,10 @@ import json
 from datetime import datetime
 from typing import Any
 
-from flask import g, render_template, request, url_for
+from flask import current_app, g, render_template, request, url_for
+from jinja2 import Environment
 
-from ..state import state_of
+from ..state import EXTENSION_KEY, state_of
 from ..storage.database import Database
 from ..vocabulary import KINDS, TITLES, Kind
 from .access import may_write
@@ -18,6 +19,7 @@ from .forgery import TOKEN_HEADER, has_secret, make_token, token_field
 
 #: The order of the kinds in the side bar and on the overview.
 KIND_ORDER: tuple[Kind, ...] = tuple(sorted(KINDS, key=("sign-in", "email", "sms").index))
+_TEMPLATES_KEY = f"{EXTENSION_KEY}_templates"
 _ICONS = {"sign-in": "key", "email": "envelope", "sms": "speech"}
 
 
@@ -65,7 +67,18 @@ def wants_part() -> bool:
 def render(page: str, part: str | None = None, **values: Any) -> str:
     """Render the template *page*, or *part* alone where htmx asked for it; both are in ``melody_logs/``."""
     template = part if part and wants_part() else page
-    return render_template(f"melody_logs/{template}", layout=make_layout(), **values)
+    return render_template(
+        _escaping_environment().get_template(f"melody_logs/{template}"), layout=make_layout(), **values
+    )
+
+
+def _escaping_environment() -> Environment:
+    """Give the host's template environment with escaping on: a host may have it off for templates of its own."""
+    kept = current_app.extensions
+    if _TEMPLATES_KEY not in kept:
+        kept[_TEMPLATES_KEY] = current_app.jinja_env.overlay(autoescape=True)
+    environment: Environment = kept[_TEMPLATES_KEY]
+    return environment
 
 
 def make_layout() -> Layout:

@@ -133,3 +133,13 @@ def test_a_hostile_body_never_becomes_part_of_our_page(make_app: MakeApp, view: 
     text = app.test_client().get(f"{PREFIX}/email/1?view={view}").text
     for part in ("<script>parent", "<svg onload", "<meta http-equiv", "<form action=", "<base", 'hx-get="{trap}'):
         assert part not in text
+
+
+def test_a_host_without_escaping_changes_nothing_in_our_pages(make_app: MakeApp) -> None:
+    app = make_app(filled=False)
+    app.jinja_env.autoescape = False
+    write(state_of(app).database, message(subject="<form action=/>", content="<b>body</b>", content_type="text/plain"))
+    client = app.test_client()
+    for page in ("/email", "/email/1", "/email/1?view=source"):
+        text = client.get(PREFIX + page).text
+        assert "<form action=/>" not in text and "<b>body</b>" not in text

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import SessionInterface
 from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 
@@ -99,6 +100,19 @@ def test_without_a_secret_key_pages_are_read_and_changes_explained(make_app: Mak
     response = client.post(CLEAN)
     assert response.status_code == 403
     assert "SECRET_KEY" in response.text
+
+
+def test_without_a_session_pages_are_read_and_changes_explained(make_app: MakeApp) -> None:
+    class NoSessions(SessionInterface):
+        def open_session(self, app: Flask, request: Request) -> None:
+            return None
+
+    app = make_app()
+    app.session_interface = NoSessions()
+    client = app.test_client()
+    assert client.get(PREFIX + "/sign-in").status_code == 200
+    assert "opens no session" in client.get(CLEAN).text
+    assert client.post(CLEAN).status_code == 403
 
 
 def test_a_host_with_its_own_check_on_https_lets_our_forms_through(make_app: MakeApp) -> None:
