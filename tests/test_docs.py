@@ -215,10 +215,10 @@ def check_command(command: click.Command, words: list[str]) -> None:
 
     :raise click.ClickException: for a sub-command or option that is not there.
     """
-    context = click.Context(command, resilient_parsing=True)
+    context = click.Context(command)
     while isinstance(command, click.Group) and words:
         found = command.get_command(context, words[0])
         if found is None:
             raise click.UsageError(f'"{words[0]}" is no command of "{command.name}"')
-        command, words, context = found, words[1:], click.Context(found, parent=context, resilient_parsing=True)
+        command, words, context = found, words[1:], click.Context(found, parent=context)
     command.make_parser(context).parse_args(list(words))
