@@ -49,7 +49,7 @@ def list_command() -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("Client id", no_wrap=True)
     table.add_column("Name", overflow="fold")
-    table.add_column("Scope")
+    table.add_column("Scope", overflow="fold")
     for title in ("Created", "Last used", "State"):
         table.add_column(title, no_wrap=True)
     for row in rows:
