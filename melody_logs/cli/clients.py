@@ -34,7 +34,10 @@ def client() -> None:
 def create_command(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Create the client NAME and show its secret, this once."""
     split = [scope for given in scopes for scope in given.split()]
-    _show(create_client(state_of().database, name, split), as_json)
+    state = state_of()
+    # Without a key no token could ever be signed: say so before a secret is shown.
+    state.derive_key("signing-keys")
+    _show(create_client(state.database, name, split), as_json)
 
 
 @client.command("list")

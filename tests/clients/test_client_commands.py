@@ -90,3 +90,12 @@ def test_unknown_client_is_named(app: Flask, command: str) -> None:
     result = run(app, command, "mlc_none")
     assert result.exit_code == 1
     assert 'there is no client "mlc_none"' in result.output
+
+
+def test_without_a_key_no_client_is_made_that_could_get_no_token(tmp_path: Path) -> None:
+    app, _ = make_host(tmp_path=tmp_path, SECRET_KEY=None)
+    result = app.test_cli_runner().invoke(args=["melody-logs", "client", "create", "backend", "--scope", "root"])
+    assert result.exit_code == 1
+    assert '"MELODY_LOGS_KEY"' in result.output and '"SECRET_KEY"' in result.output
+    assert list_clients(state_of(app).database) == []
+    close_host(app)
