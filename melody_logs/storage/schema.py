@@ -34,7 +34,9 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
     :raise StorageUnavailableError: if the database user may not create the schema; the message has the statement.
     """
-    _run(database, lambda config: command.upgrade(config, revision))
+    # The tables of a temporary database came with its file: they only have no version yet.
+    bring = command.stamp if database.destination.temporary else command.upgrade
+    _run(database, lambda config: bring(config, revision))
 
 
 def downgrade(database: Database, revision: str) -> None:
