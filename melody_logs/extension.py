@@ -71,7 +71,8 @@ class MelodyLogs:
     def admin_access(self, function: Callable[[], Access]) -> Callable[[], Access]:
         """Decorate the function that says what the current visitor may do in the pages.
 
-        It returns None (nothing), ``"read"``, ``"write"`` (everything), or a set of permissions.
+        It returns None (nothing), ``"read"``, ``"write"`` (everything), a set of permissions, or a response, such as a
+        redirect to the sign-in page, which is sent as it is.
         """
         self._seams.admin_access = function
         return function

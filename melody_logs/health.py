@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from flask import current_app, has_app_context
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -31,7 +32,10 @@ SPOOL_LATE_AFTER = timedelta(minutes=1)
 LOCATION_LATE_AFTER = timedelta(minutes=10)
 OLD_LOCATIONS_AFTER_DAYS = 365
 FULL_SHARE = 0.75
-WORKER_REMEDY = "start a worker: celery -A melody_logs.worker worker, and beside it … beat"
+WORKER_REMEDY = (
+    "name your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL, then start two processes: "
+    "celery -A melody_logs.worker worker, and celery -A melody_logs.worker beat"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ def check_health(state: State) -> Health:
     Never raises: what cannot be read is a finding. A database that does not answer is asked once, for a few seconds.
     """
     findings = [*_guarded("Recording", _check_recording, state), *_guarded("Spool", _check_spool, state)]
+    findings += _guarded("Sign-in views", _check_watched_views, state)
     with state.database.reads_within(PATIENCE_SECONDS):
         for check in (_check_tables, _check_worker, _check_jobs, _check_gaps):
             found = _guarded("Database", check, state)
@@ -76,6 +81,20 @@ def _guarded(name: str, check: Callable[[State], Iterable[Finding]], state: Stat
         if not isinstance(error, SQLAlchemyError | MelodyLogsError | OSError):
             logger.exception("a check of the health of melody_logs could not be made")
         return [Finding(name, "bad", f"a check could not be made: {_reason(error)}", "see the server's log")]
+
+
+def _check_watched_views(state: State) -> Iterable[Finding]:
+    """Find watched login views that the app does not have: their sign-ins would be missing without a word."""
+    if not has_app_context():
+        return
+    for endpoint in state.seams.watched_views:
+        rules = list(current_app.url_map.iter_rules(endpoint)) if endpoint in current_app.view_functions else []
+        if not rules:
+            text = f'watch_sign_in("{endpoint}"): the app has no such endpoint, so nothing is recorded for it'
+            yield Finding("Sign-in views", "warning", text, "give the endpoint as flask routes shows it")
+        elif not any("POST" in (rule.methods or ()) for rule in rules):
+            text = f'watch_sign_in("{endpoint}"): the endpoint takes no POST, so nothing is recorded for it'
+            yield Finding("Sign-in views", "warning", text, "watch the endpoint that the form is sent to")
 
 
 def _check_recording(state: State) -> list[Finding]:

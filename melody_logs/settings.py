@@ -26,7 +26,7 @@ class Settings:
     enable_sign_in_log: bool = _key(False, types.boolean, "Record sign-in attempts.")
 
     database_uri: str | None = _key(
-        None, types.optional_text, "Database of the logs; empty: the bind, else the host's."
+        None, types.optional_text, "Database of the logs; empty: the bind, else the host's (SQLite: a file beside it)."
     )
     bind_key: str | None = _key(None, types.optional_text, "Flask-SQLAlchemy bind that holds the logs.")
     schema: str = _key("melody_logs", types.identifier, "PostgreSQL schema of the log tables.")

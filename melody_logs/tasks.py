@@ -1,13 +1,15 @@
 """The Celery tasks: a few lines around each job, and the schedule that beat drives them by.
 
 Nothing depends on a message: the rows and spools say what is to be done, so lost, doubled and late ticks are harmless.
-A task takes no arguments and needs an app context, as Flask's documentation gives it to tasks.
+A task takes no arguments. It works for the app of its app context, as Flask's documentation gives one to tasks, else
+for the app that :func:`beat_schedule` was called for in this process.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+import weakref
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +38,8 @@ INTERVALS_SECONDS = {
     "melody_logs.clean": 60.0,
 }
 _complained_at: dict[str, float] = {}
+#: The app that this process made a schedule for: tasks work for it where the host gives them no app context.
+_served: weakref.ref[Flask] | None = None
 
 
 def beat_schedule(app: Flask) -> dict[str, dict[str, Any]]:
@@ -43,7 +47,9 @@ def beat_schedule(app: Flask) -> dict[str, dict[str, Any]]:
 
     :raise NotInitialisedError: if ``init_app`` has not been called on it.
     """
+    global _served
     state_of(app)
+    _served = weakref.ref(app)
     return {
         name.replace("_", "-"): {"task": name, "schedule": seconds, "options": {"expires": seconds}}
         for name, seconds in INTERVALS_SECONDS.items()
@@ -98,12 +104,15 @@ heartbeat = shared_task(name="melody_logs.heartbeat", **_OPTIONS)(_note_heartbea
 
 
 def _state() -> State:
-    if not has_app_context():
+    if has_app_context():
+        return state_of()
+    app = _served() if _served is not None else None
+    if app is None:
         raise NotInitialisedError(
             "a task of melody_logs ran outside an app context: give your Celery app a task class that calls tasks "
             'inside "with app.app_context():", as Flask\'s documentation on Celery shows'
         )
-    return state_of()
+    return state_of(app)
 
 
 def _complain(what: str, error: Exception) -> None:

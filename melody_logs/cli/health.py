@@ -35,7 +35,9 @@ def health(as_json: bool) -> None:
         ]
         print_line(json.dumps({"well": result.well, "findings": findings}, indent=2))
     else:
-        table = Table("", "What", "State", "Remedy", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for title in ("", "What", "State", "Remedy"):
+            table.add_column(title, overflow="fold")
         for finding in result.findings:
             since = f" (since {show_time(finding.since)})" if finding.since else ""
             table.add_row(_MARKS[finding.level], finding.name, visible(finding.text + since), visible(finding.remedy))

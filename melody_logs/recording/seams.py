@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from werkzeug.wrappers import Response
+
 logger = logging.getLogger("melody_logs")
 
 Fields = dict[str, Any]
-Access = str | Iterable[str] | None
+#: What ``admin_access`` may answer; a response, such as a redirect to the host's sign-in page, is sent as it is.
+Access = str | Iterable[str] | Response | None
 
 
 @dataclass(slots=True)

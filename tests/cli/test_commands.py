@@ -98,6 +98,17 @@ def test_health_is_well_and_its_exit_code_says_so(app: Flask) -> None:
     assert run(app, "health").exit_code == 0
 
 
+def test_health_names_a_watched_view_that_is_not_there(sqlite_url: str, tmp_path: Path) -> None:
+    app, logs = make_host(sqlite_url, tmp_path=tmp_path)
+    app.add_url_rule("/login", "auth.form", lambda: "form")
+    logs.watch_sign_in("auth.login")
+    logs.watch_sign_in("auth.form")
+    findings = json.loads(run(app, "health", "--json").output)["findings"]
+    texts = [finding["text"] for finding in findings if finding["name"] == "Sign-in views"]
+    assert ["no such endpoint" in texts[0], "takes no POST" in texts[1]] == [True, True]
+    close_host(app)
+
+
 def test_health_says_what_is_wrong_and_what_helps(sqlite_url: str, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")

@@ -200,13 +200,14 @@ UNITS = [
 def test_time_grows_in_proportion_to_the_text(unit: str) -> None:
     """Eight times the text takes about eight times as long, not sixty-four; quick ones are not compared."""
     short, long = (_best_time(unit * (size // len(unit))) for size in (32_768, 262_144))
-    assert long < 0.25 or long < 24 * short
+    # Quadratic growth would be sixty-fold; what lies between is a busy machine.
+    assert long < 0.5 or long < 40 * short
 
 
 def _best_time(text: str) -> float:
     times = []
-    for _ in range(2):
-        started = time.perf_counter()
+    for _ in range(3):
+        started = time.process_time()
         redact(text, secrets=["482913"])
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return min(times)

@@ -29,7 +29,16 @@ def test_schedule_of_an_app_without_logs_is_refused() -> None:
         tasks.beat_schedule(Flask("bare"))
 
 
-def test_task_outside_an_app_context_says_what_is_missing() -> None:
+def test_task_without_an_app_context_works_for_the_scheduled_app(host: Host) -> None:
+    """A host's Celery app without a task class of Flask's kind serves too."""
+    tasks.beat_schedule(host.app)
+    host.state.recorder.record_sign_in({"identity": "ann@example.org", "success": True})
+    tasks.drain()
+    assert host.count() == 1
+
+
+def test_task_that_knows_no_app_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_served", None)
     with pytest.raises(NotInitialisedError, match="app_context"):
         tasks.clean()
 
