@@ -118,7 +118,7 @@ def test_admin_sees_the_pages_and_others_do_not(demo: Demo) -> None:
     visitor.sign_in(demo.facts["admin_email"], demo.facts["admin_password"])
     answer = visitor.client.get(demo.facts["admin_url"])
     assert answer.status_code == 200
-    assert "full@example.org" in answer.text or "example.org" in answer.text
+    assert "Sign-ins" in answer.text
 
 
 def test_reset_link_never_names_a_foreign_host(demo: Demo) -> None:
