@@ -6,7 +6,6 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from ..errors import GeolocationUnavailableError
 from ..geolocation.locate import Locator
@@ -57,6 +56,6 @@ def _look_up(
         except Exception:
             logger.exception("the location of sign-in %s could not be looked up; it is tried again later", claim.id)
         else:
-            columns = asdict(lookup.location) if lookup.location else {}
+            columns = lookup.location.columns() if lookup.location else {}
             results[claim.id] = LocationResult(lookup.state, columns, lookup.source)
     return results, unavailable

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from .database import Database
 from .models import SignInLog
+from .rows import is_one_of, update_rows
 from .totals import TotalsChange
 from .writer import allocate_positions
 
@@ -95,7 +96,7 @@ def write_locations(database: Database, owner: str, results: Mapping[int, Locati
                 _TABLE.c.version,
                 _TABLE.c.stored_bytes,
             )
-            .where(_TABLE.c.id.in_(list(results)))
+            .where(is_one_of(connection, _TABLE.c.id, list(results)))
             .where(_TABLE.c.geo_state == "pending", _TABLE.c.geo_lease_owner == owner)
             .order_by(_TABLE.c.id)
             .with_for_update()
@@ -108,25 +109,25 @@ def write_locations(database: Database, owner: str, results: Mapping[int, Locati
         for offset, row in enumerate(held):
             result = results[row.id]
             columns = {name: result.columns.get(name) for name in LOCATION_COLUMNS}
-            added_bytes = sum(len(value.encode()) for value in columns.values() if isinstance(value, str))
-            _move_total(change, row, columns["country"], added_bytes)
+            added_bytes = _count_text_bytes(columns)
+            change.move(row, country=columns["country"], added_bytes=added_bytes)
             columns |= {"geo_state": result.state, "geo_source": result.source, "version": row.version + 1}
             columns |= {"position": position + offset, "stored_bytes": row.stored_bytes + added_bytes}
             updates.append(columns | {"row_id": row.id})
-        names = [name for name in updates[0] if name != "row_id"]
-        statement = update(_TABLE).where(_TABLE.c.id == bindparam("row_id"))
-        fixed: dict[str, Any] = {"updated_at": now, "geo_lease_owner": None, "geo_lease_until": None}
-        connection.execute(statement.values({name: bindparam(name) for name in names} | fixed), updates)
+        freed = {"updated_at": now, "geo_lease_owner": None, "geo_lease_until": None}
+        update_rows(connection, _TABLE, updates, freed)
         change.apply(connection)
     return len(updates)
 
 
-def _move_total(change: TotalsChange, row: Any, country: str | None, added_bytes: int) -> None:
-    both = {"event": row.event, "outcome": row.outcome}
-    change.add("sign-in", row.recorded_at, **both, country=row.country, stored_bytes=0, rows=-1)
-    change.add("sign-in", row.recorded_at, **both, country=country, stored_bytes=added_bytes)
+def _count_text_bytes(columns: Mapping[str, Any]) -> int:
+    size = 0
+    for value in columns.values():
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else len(value.encode())
+    return size
 
 
 def _update_each(connection: Connection, ids: Sequence[int], values: Mapping[str, Any]) -> None:
     if ids:
-        connection.execute(update(_TABLE).where(_TABLE.c.id.in_(ids)).values(values))
+        connection.execute(update(_TABLE).where(is_one_of(connection, _TABLE.c.id, ids)).values(values))

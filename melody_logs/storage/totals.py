@@ -32,6 +32,8 @@ class TotalsChange:
         self._rows: Counter[tuple[str, datetime, str, str]] = Counter()
         self._bytes: Counter[tuple[str, datetime, str, str]] = Counter()
         self._countries: Counter[tuple[datetime, str, str, str]] = Counter()
+        self._moment: datetime | None = None
+        self._hour = self._day = datetime.min
 
     def add(
         self,
@@ -45,11 +47,27 @@ class TotalsChange:
         rows: int = 1,
     ) -> None:
         """Add *rows* rows of *stored_bytes* bytes in all; negative numbers take away. Messages have no event."""
-        key = (kind, hour_of(recorded_at), event, outcome)
+        self._look_at(recorded_at)
+        key = (kind, self._hour, event, outcome)
         self._rows[key] += rows
         self._bytes[key] += stored_bytes
         if kind == "sign-in":
-            self._countries[(day_of(recorded_at), country or UNKNOWN_COUNTRY, event, outcome)] += rows
+            self._countries[(self._day, country or UNKNOWN_COUNTRY, event, outcome)] += rows
+
+    def move(self, row: Any, *, country: str | None, added_bytes: int) -> None:
+        """Count a sign-in, as it was, as one of another *country* that is *added_bytes* larger."""
+        self._look_at(row.recorded_at)
+        key = ("sign-in", self._hour, row.event, row.outcome)
+        self._rows[key] += 0
+        self._bytes[key] += added_bytes
+        if country != row.country:
+            self._countries[(self._day, row.country or UNKNOWN_COUNTRY, row.event, row.outcome)] -= 1
+            self._countries[(self._day, country or UNKNOWN_COUNTRY, row.event, row.outcome)] += 1
+
+    def _look_at(self, moment: datetime) -> None:
+        if moment is not self._moment:
+            # The rows of a batch have one instant.
+            self._moment, self._hour, self._day = moment, hour_of(moment), day_of(moment)
 
     def apply(self, connection: Connection) -> None:
         """Write the changes in the order of their keys, so that two transactions cannot deadlock."""

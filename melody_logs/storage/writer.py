@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from ..vocabulary import STATUS_RANK, Kind
 from .models import TABLES, Position
+from .rows import insert_rows, update_rows
 from .totals import TotalsChange
 
 #: What a row costs beside its text: fixed columns, row header and index entries, measured on PostgreSQL 15.
@@ -68,11 +69,11 @@ def allocate_positions(connection: Connection, kind: Kind, count: int) -> int:
 
 def measure_row(values: dict[str, Any]) -> int:
     """Estimate the bytes that a row takes: its text in UTF-8 plus a fixed part."""
-    return FIXED_ROW_BYTES + sum(
-        len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
-        for value in values.values()
-        if isinstance(value, str)
-    )
+    size = FIXED_ROW_BYTES
+    for value in values.values():
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+    return size
 
 
 def _write_kind(connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange) -> None:
@@ -81,27 +82,25 @@ def _write_kind(connection: Connection, now: datetime, kind: Kind, rows: list[Ro
     known = _find_known(connection, kind, [values["event_id"] for values, amends in merged if amends])
     inserts: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
+    table = TABLES[kind]
+    defaults = {name: value for name, value in _REQUIRED_DEFAULTS.items() if name in table.c}
+    accepted = set(columns)
     position = allocate_positions(connection, kind, len(merged))
     for offset, (values, _) in enumerate(merged):
         row = known.get(values["event_id"])
         if row is None:
-            full = {name: values.get(name, _REQUIRED_DEFAULTS.get(name)) for name in columns}
-            stored = measure_row(full)
-            inserts.append(full | _stamp(now, position + offset, stored) | {"recorded_at": now, "version": 1})
+            if not values.keys() <= accepted:
+                values = {name: value for name, value in values.items() if name in accepted}
+            stored = measure_row(values)
+            full = {**defaults, **values, "position": position + offset, "stored_bytes": stored}
+            inserts.append(full)
             _count(change, kind, full, now, stored)
         else:
-            updates.append(_amend(kind, columns, row, values, now, position + offset, change))
-    table = TABLES[kind]
+            updates.append(_amend(kind, columns, row, values, position + offset, change))
     if inserts:
-        connection.execute(insert(table), inserts)
+        insert_rows(connection, table, inserts, {"recorded_at": now, "updated_at": now, "version": 1})
     if updates:
-        statement = update(table).where(table.c.id == bindparam("row_id"))
-        names = (*columns, "position", "updated_at", "stored_bytes", "version")
-        connection.execute(statement.values({name: bindparam(name) for name in names}), updates)
-
-
-def _stamp(now: datetime, position: int, stored_bytes: int) -> dict[str, Any]:
-    return {"updated_at": now, "position": position, "stored_bytes": stored_bytes}
+        update_rows(connection, table, updates, {"updated_at": now})
 
 
 def _merge_within_batch(kind: Kind, rows: Iterable[RowWrite]) -> list[tuple[dict[str, Any], bool]]:
@@ -168,7 +167,6 @@ def _amend(
     columns: list[str],
     row: Row[Any],
     values: dict[str, Any],
-    now: datetime,
     position: int,
     change: TotalsChange,
 ) -> dict[str, Any]:
@@ -178,7 +176,8 @@ def _amend(
     stored = measure_row(merged)
     _count(change, kind, old, row.recorded_at, -row.stored_bytes, rows=-1)
     _count(change, kind, merged, row.recorded_at, stored)
-    return merged | _stamp(now, position, stored) | {"version": row.version + 1, "row_id": row.id}
+    stamp = {"position": position, "stored_bytes": stored, "version": row.version + 1}
+    return {**merged, **stamp, "row_id": row.id}
 
 
 def _count(
