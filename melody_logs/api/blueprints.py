@@ -29,7 +29,7 @@ class ApiBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def query(self, schema: type[Schema]) -> Callable[[View], View]:
         """Read the query by a schema and hand it to the view as a dict; a bad one is answered with 400."""
-        return cast("Callable[[View], View]", self.arguments(schema, location="query", error_status_code=400))
+        return cast("Callable[[View], View]", self.arguments(schema(), location="query", error_status_code=400))
 
     def answers(self, status: int, schema: type[Schema] | None = None) -> Callable[[View], View]:
         """Say what the view answers, for the documentation."""

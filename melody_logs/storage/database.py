@@ -202,8 +202,8 @@ def _limited(connection: Connection, seconds: float) -> Iterator[None]:
 
 def _set_locally(connection: Connection, **seconds: float) -> None:
     """Set timeouts for this transaction only: behind PgBouncer, the session is somebody else's next."""
-    settings = (func.set_config(name, f"{round(value * 1000)}ms", True) for name, value in seconds.items())
-    connection.execute(select(*settings))
+    settings = ", ".join(f"set_config('{name}', '{round(value * 1000)}ms', true)" for name, value in seconds.items())
+    connection.exec_driver_sql(f"SELECT {settings}")
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from ..vocabulary import Kind
 from .database import Database
@@ -57,17 +58,16 @@ def page_by_number(
     The ids are walked in the index alone and joined to their rows at the end, so that a page far down reads no row that
     it does not show.
     """
-    table = TABLES[kind]
     offset = (page_number - 1) * page_size
     with database.read() as connection:
         count = int(connection.execute(_count_statement(kind, filters)).scalar_one())
         if offset >= count:
             return Page((), count)
-        numbered = _matching(select(table.c.id), table, kind, filters).order_by(table.c.id.desc())
-        ids = numbered.limit(page_size).offset(offset).subquery()
-        rows = connection.execute(
-            select(*_columns(table, with_content)).join(ids, ids.c.id == table.c.id).order_by(table.c.id.desc())
-        ).all()
+        if offset == 0:
+            # Nothing to walk past: half of the time would go into planning the join.
+            return Page(_read_slice(connection, kind, None, page_size, filters, with_content), count)
+        statement = _page_statement(kind, filters, with_content)
+        rows = connection.execute(statement, {"page_size": page_size, "page_offset": offset}).all()
     return Page(rows, count)
 
 
@@ -81,12 +81,8 @@ def page_before(
     with_content: bool = True,
 ) -> Slice:
     """Read the newest *limit* rows with an id below *before_id*: as fast at any depth."""
-    table = TABLES[kind]
-    statement = _matching(select(*_columns(table, with_content)), table, kind, filters)
-    if before_id is not None:
-        statement = statement.where(table.c.id < before_id)
     with database.read() as connection:
-        rows = connection.execute(statement.order_by(table.c.id.desc()).limit(limit + 1)).all()
+        rows = _read_slice(connection, kind, before_id, limit + 1, filters, with_content)
     more = len(rows) > limit
     rows = rows[:limit]
     return Slice(rows, rows[-1].id if more else None)
@@ -107,6 +103,30 @@ def count_rows(database: Database, kind: Kind, filters: Filters = SIGN_INS_ONLY)
         return int(connection.execute(_count_statement(kind, filters)).scalar_one())
 
 
+def _read_slice(
+    connection: Connection, kind: Kind, before_id: int | None, limit: int, filters: Filters, with_content: bool
+) -> Sequence[Row[Any]]:
+    values = {"before_id": LARGEST_ID if before_id is None else before_id, "most_rows": limit}
+    return connection.execute(_slice_statement(kind, filters, with_content), values).all()
+
+
+# Statements are built once: building one costs as much as running it.
+@lru_cache(64)
+def _page_statement(kind: Kind, filters: Filters, with_content: bool) -> Select[Any]:
+    table = TABLES[kind]
+    numbered = _matching(select(table.c.id), table, kind, filters).order_by(table.c.id.desc())
+    ids = numbered.limit(bindparam("page_size")).offset(bindparam("page_offset")).subquery()
+    return select(*_columns(table, with_content)).join(ids, ids.c.id == table.c.id).order_by(table.c.id.desc())
+
+
+@lru_cache(64)
+def _slice_statement(kind: Kind, filters: Filters, with_content: bool) -> Select[Any]:
+    table = TABLES[kind]
+    matching = _matching(select(*_columns(table, with_content)), table, kind, filters)
+    below = matching.where(table.c.id < bindparam("before_id"))
+    return below.order_by(table.c.id.desc()).limit(bindparam("most_rows"))
+
+
 def _columns(table: Any, with_content: bool) -> list[Any]:
     return [column for column in table.columns if with_content or column.name != "content"]
 
@@ -120,6 +140,7 @@ def _matching(statement: Select[Any], table: Any, kind: Kind, filters: Filters) 
     return statement.where(table.c.event.in_(filters.events))
 
 
+@lru_cache(64)
 def _count_statement(kind: Kind, filters: Filters) -> Select[Any]:
     table: Any = Total.__table__
     statement = select(func.coalesce(func.sum(table.c.row_count), 0)).where(table.c.kind == kind)
