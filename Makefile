@@ -21,6 +21,10 @@ test-long: install ## Run the tests that take many minutes
 	@.venv/bin/python -m tests.servers
 	@exec .venv/bin/python -m pytest -m long --timeout 3600 $(ARGS)
 
+bench: install ## Measure against bare work, as ratios: ARGS="--only drain --rounds 5"
+	@.venv/bin/python -m tests.servers
+	@exec .venv/bin/python -m benchmarks $(ARGS)
+
 lint: install ## Check style, types, templates and spelling
 	@sh scripts/lint
 
