@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from .waiting import Waiting
 
 FORMAT = "1"
-BATCH_ENTRIES = 500
+BATCH_ENTRIES = 1000
 BATCH_BYTES = 4 * 1024 * 1024
 PAGE_BYTES = 4096
 #: Deletes hold the appender's lock, so they come in pieces of about half a millisecond.
@@ -98,7 +98,7 @@ class SpoolFile:
         self.last_appended = number
 
     def read_batch(self) -> list[Spooled]:
-        """Read the next entries that are not known to be drained: at most 500 and about 4 MB, but at least one."""
+        """Read the next entries that are not known to be drained: at most 1000 and about 4 MB, but at least one."""
         if self._alone or (self._reader is None and not self.is_in_place()):
             with self.lock:
                 return self._read(self._writing())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -101,6 +102,7 @@ def _add(connection: Connection, table: Any, counters: tuple[str, ...], changes:
         connection.execute(upsert_adding(connection.dialect.name, table, counters), changes)
 
 
+@lru_cache(16)
 def upsert_adding(dialect_name: str, table: Table, counters: tuple[str, ...]) -> Any:
     """Build an INSERT that adds to *counters* where the key is there already, in the words of the database."""
     if dialect_name in ("mysql", "mariadb"):
