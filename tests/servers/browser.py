@@ -58,8 +58,10 @@ def page_problems() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, page_problems: list[str]) -> Iterator[OpenPage]:
+def open_page(browser: Browser, page_problems: list[str], serve: object) -> Iterator[OpenPage]:
     """A function that opens a page in a fresh context, e.g. ``open_page(java_script_enabled=False)``.
+
+    It asks for `serve` so that the pages close before the apps they look at: a request still under way is no problem.
 
     Console errors and warnings (violations of the Content-Security-Policy among them), uncaught exceptions and
     requests that got no answer are collected in `page_problems`.
