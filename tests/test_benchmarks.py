@@ -16,10 +16,12 @@ def test_every_benchmark_prints_what_it_expected_and_measured(capfd: pytest.Capt
     """A JSON line each to standard output, and a table that names each to standard error."""
     if not postgresql_binaries():
         missing("PostgreSQL", "Let `make test` install it (as root), or install 'postgresql'.")
-    assert main(["--quick", "--rounds", "3"]) == 0
+    # The other login differs by its slow password hash alone.
+    names = [name for name in BENCHMARKS if name != "login-scrypt"]
+    assert main(["--quick", "--rounds", "3", *(f"--only={name}" for name in names)]) == 0
     captured = capfd.readouterr()
     lines = [json.loads(line) for line in captured.out.splitlines()]
-    assert [line["name"] for line in lines] == list(BENCHMARKS)
+    assert [line["name"] for line in lines] == names
     for line in lines:
         assert line["rounds"] == 3
         assert line["ratio"] > 0
