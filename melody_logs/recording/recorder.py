@@ -42,7 +42,8 @@ class Recorder:
     spool: Spool
     drain_thread: DrainThread
     derive_key: Callable[[str], bytes]
-    direct: bool
+    #: How long ``record_*`` waits for the database; None: not at all.
+    direct_timeout_seconds: float | None
     failures: dict[str, int] = field(default_factory=dict)
     is_degraded: bool = False
 
@@ -145,8 +146,8 @@ class Recorder:
         self._tell_if_degraded(lost=number is None)
         if number is None:
             return False
-        if self.direct:
-            self.drain_thread.wait_until(number, self.settings.direct_timeout_milliseconds / 1000)
+        if self.direct_timeout_seconds is not None:
+            self.drain_thread.wait_until(number, self.direct_timeout_seconds)
         return True
 
     def _tell_if_degraded(self, *, lost: bool) -> None:
