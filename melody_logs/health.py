@@ -7,17 +7,17 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from flask import current_app, has_app_context
-from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .errors import ConfigurationError, MelodyLogsError
 from .state import State
 from .storage import schema
 from .storage.job_rows import list_jobs
-from .storage.models import Gap, Heartbeat, SignInLog
+from .storage.locations import find_oldest_pending
+from .storage.progress import read_heartbeats, sum_gaps
 
 logger = logging.getLogger("melody_logs")
 
@@ -171,11 +171,10 @@ def _look_at_tables(state: State) -> Finding:
 
 
 def _check_worker(state: State) -> Iterable[Finding]:
-    table: Any = Heartbeat.__table__
     with state.database.read() as connection:
         now = state.database.now(connection)
-        seen = {row.name: row.seen_at for row in connection.execute(select(table))}
-        oldest_pending = _oldest_pending(connection)
+        seen = read_heartbeats(connection)
+        oldest_pending = find_oldest_pending(connection)
     for name, title in (("worker", "Worker"), ("beat", "Beat")):
         last = seen.get(name)
         if last is None:
@@ -189,13 +188,6 @@ def _check_worker(state: State) -> Iterable[Finding]:
         yield Finding("Locations", "warning", "sign-ins wait for their location", remedy, oldest_pending)
 
 
-def _oldest_pending(connection: Connection) -> datetime | None:
-    table: Any = SignInLog.__table__
-    first = select(table.c.recorded_at).where(table.c.geo_state == "pending").order_by(table.c.id).limit(1)
-    moment: datetime | None = connection.scalar(first)
-    return moment
-
-
 def _check_jobs(state: State) -> Iterable[Finding]:
     jobs = list_jobs(state.database, limit=20)
     newest = {job.kind: job for job in reversed(jobs)}
@@ -207,16 +199,11 @@ def _check_jobs(state: State) -> Iterable[Finding]:
 
 
 def _check_gaps(state: State) -> Iterable[Finding]:
-    table: Any = Gap.__table__
     with state.database.read() as connection:
-        groups = connection.execute(
-            select(table.c.kind, func.sum(table.c.lost).label("lost"), func.max(table.c.last_at).label("last_at"))
-            .group_by(table.c.kind)
-            .order_by(table.c.kind)
-        ).all()
-    for group in groups:
-        text = f"{int(group.lost):,} {group.kind} entries were lost because disk and database were both gone"
-        yield Finding("Gap", "warning", text, "the table melody_gap says when", group.last_at)
+        gaps = sum_gaps(connection)
+    for gap in gaps:
+        text = f"{gap.lost:,} {gap.kind} entries were lost because disk and database were both gone"
+        yield Finding("Gap", "warning", text, "the table melody_gap says when", gap.last_at)
 
 
 def _check_geolocation(state: State) -> Iterable[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from flask import Flask
 
 from melody_logs.health import Finding, Health, check_health
 from melody_logs.state import State, state_of
+from melody_logs.storage.progress import GapCount, write_gaps
 from tests.hosts import close_host, make_host
 from tests.servers.postgresql import PostgresqlServer
+from tests.storage.rows import sign_in, write
 
 
 @pytest.fixture
@@ -60,3 +63,20 @@ def test_frozen_database_is_a_finding_within_seconds(
     finally:
         postgresql_server.resume()
     assert bad(check_quickly(state_of(app))) == {}
+
+
+def test_lost_entries_and_waiting_locations_are_findings(apps: list[Flask], database_url: str, tmp_path: Path) -> None:
+    app, _ = make_host(database_url, tmp_path=tmp_path)
+    apps.append(app)
+    state = state_of(app)
+    write(state.database, sign_in(geo_state="pending"), age=timedelta(hours=1))
+    with state.database.write() as connection:
+        now = state.database.now(connection)
+        for lost, age in ((2, 3), (40, 1)):
+            moment = now - timedelta(days=age)
+            write_gaps(connection, now, str(age), [GapCount("email", lost, moment, moment)])
+    findings = {finding.name: finding for finding in check_health(state).findings}
+    assert findings["Gap"].text.startswith("42 email entries were lost")
+    assert findings["Gap"].since == now - timedelta(days=1)
+    assert findings["Locations"].level == "warning"
+    assert findings["Locations"].since is not None and findings["Locations"].since < now - timedelta(minutes=59)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
@@ -118,6 +118,13 @@ def write_locations(database: Database, owner: str, results: Mapping[int, Locati
         update_rows(connection, _TABLE, updates, freed)
         change.apply(connection)
     return len(updates)
+
+
+def find_oldest_pending(connection: Connection) -> datetime | None:
+    """Read when the sign-in that waits longest for its location was recorded; None if none waits."""
+    waiting = select(_TABLE.c.recorded_at).where(_TABLE.c.geo_state == "pending")
+    moment: datetime | None = connection.scalar(waiting.order_by(_TABLE.c.id).limit(1))
+    return moment
 
 
 def _count_text_bytes(columns: Mapping[str, Any]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from .columns import Base
@@ -53,6 +53,20 @@ def write_gaps(connection: Connection, now: datetime, spool: str, gaps: Iterable
     ]
     if rows:
         connection.execute(insert(Gap), rows)
+
+
+def sum_gaps(connection: Connection) -> list[GapCount]:
+    """Add up what was lost, kind by kind, from the first to the last instant."""
+    lost = select(Gap.kind, func.sum(Gap.lost), func.min(Gap.first_at), func.max(Gap.last_at))
+    return [
+        GapCount(kind, int(count), first_at, last_at)
+        for kind, count, first_at, last_at in connection.execute(lost.group_by(Gap.kind).order_by(Gap.kind))
+    ]
+
+
+def read_heartbeats(connection: Connection) -> dict[str, datetime]:
+    """Read when each part of the system last worked."""
+    return {name: seen_at for name, seen_at in connection.execute(select(Heartbeat.name, Heartbeat.seen_at))}
 
 
 def note_heartbeat(connection: Connection, name: str, now: datetime, detail: str | None = None) -> None:
