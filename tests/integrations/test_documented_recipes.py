@@ -1,0 +1,215 @@
+"""The recipes of docs/integrations.md, each run against the library that it is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, g, redirect, request
+from flask.testing import FlaskClient
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, get_jwt_identity, jwt_required
+from flask_login import LoginManager, UserMixin, login_user, logout_user
+from flask_mail import Mail
+from flask_security import Security, SQLAlchemyUserDatastore, hash_password
+from flask_security.models.fsqla import FsModels
+from flask_security.models.fsqla_v3 import FsRoleMixin, FsUserMixin
+from flask_sqlalchemy import SQLAlchemy
+
+from melody_logs import MelodyLogs
+from melody_logs.demo.catcher import Catcher
+from melody_logs.state import state_of
+from tests.docs import fenced, page
+from tests.hosts import close_host, make_host
+from tests.servers.processes import free_port
+from tests.storage.rows import read_all
+
+ADDRESS = "ann@example.org"
+
+
+class Account(UserMixin):
+    """An account of Flask-Login."""
+
+    id = 7
+    email = ADDRESS
+
+
+@pytest.fixture
+def host() -> Iterator[tuple[Flask, MelodyLogs]]:
+    app, logs = make_host()
+    yield app, logs
+    close_host(app)
+
+
+@pytest.fixture
+def catcher() -> Iterator[tuple[Catcher, int]]:
+    """A mail server, and its port."""
+    server = Catcher("key")
+    port, _ = server.start()
+    yield server, port
+    server.stop()
+
+
+def follow_recipe(heading: str, **names: Any) -> dict[str, Any]:
+    """Run the blocks of a section one after another; return what they have defined."""
+    section = page("integrations.md").split(f"## {heading}\n")[1].split("\n## ")[0]
+    code = "\n".join(fenced(section, "python"))
+    assert code
+    exec(compile(code, heading, "exec"), names)
+    return names
+
+
+def read_rows(app: Flask, kind: Any) -> list[Any]:
+    return read_all(state_of(app).database, kind)
+
+
+def test_flask_login(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    manager = LoginManager(app)
+    manager.user_loader(lambda user_id: Account() if user_id == "7" else None)
+
+    @app.post("/login", endpoint="auth.login")
+    def login() -> Any:
+        if request.form["password"] != "right":
+            return "wrong"
+        login_user(Account())
+        return redirect("/")
+
+    app.add_url_rule("/logout", "logout", lambda: str(logout_user()))
+    names = follow_recipe("Flask-Login", logs=logs)
+    client = app.test_client()
+    for password in ("wrong", "right"):
+        client.post("/login", data={"email": ADDRESS, "password": password})
+    client.get("/logout")
+    assert [(row.event, row.outcome, row.user_id, row.identity) for row in read_rows(app, "sign-in")] == [
+        ("sign_in", "failure", None, ADDRESS),
+        ("sign_in", "success", "7", ADDRESS),
+        ("sign_out", "success", "7", ADDRESS),
+    ]
+    assert callable(names["record_sign_out"])
+
+
+def make_secured_host(app: Flask, mail_port: int, mail_util: type) -> FlaskClient:
+    """Add Flask-Security-Too with one account, and Flask-Mail, to the host."""
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI="sqlite://",
+        SECURITY_PASSWORD_SALT="salt",
+        SECURITY_PASSWORD_HASH="pbkdf2_sha512",
+        SECURITY_PASSWORD_SCHEMES=["pbkdf2_sha512"],
+        SECURITY_PASSWORD_SINGLE_HASH=True,
+        SECURITY_RECOVERABLE=True,
+        SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
+        SECURITY_EMAIL_SENDER="host@example.org",
+        WTF_CSRF_ENABLED=False,
+        MAIL_PORT=mail_port,
+        MAIL_SUPPRESS_SEND=False,
+    )
+    db: Any = SQLAlchemy(app)
+    Mail(app)
+    FsModels.set_db_info(db)  # type: ignore[no-untyped-call]
+    role = type("Role", (db.Model, FsRoleMixin), {})
+    user = type("User", (db.Model, FsUserMixin), {})
+    store = SQLAlchemyUserDatastore(db, user, role)
+    Security(mail_util_cls=mail_util).init_app(app, store)
+    with app.app_context():
+        db.create_all()
+        store.create_user(email=ADDRESS, password=hash_password("right password"))
+        db.session.commit()
+    return app.test_client()
+
+
+def test_flask_security(host: tuple[Flask, MelodyLogs], catcher: tuple[Catcher, int]) -> None:
+    app, logs = host
+    names = follow_recipe("Flask-Security-Too", logs=logs)
+    client = make_secured_host(app, catcher[1], names["LoggedMailUtil"])
+    client.post("/login", data={"email": ADDRESS, "password": "wrong password"})
+    client.post("/login", data={"email": "nobody@example.org", "password": "right password"})
+    client.post("/reset", data={"email": ADDRESS})
+    (sent,) = catcher[0].list_messages()
+    (token,) = re.findall(r"/reset/([^\s\"<]+)", sent["html"])
+    client.post(f"/reset/{token}", data={"password": "another password", "password_confirm": "another password"})
+    client.get("/logout")
+    client.post("/login", data={"email": ADDRESS, "password": "another password"})
+    rows = read_rows(app, "sign-in")
+    assert [(row.event, row.outcome, row.identity) for row in rows] == [
+        ("sign_in", "failure", ADDRESS),
+        ("sign_in", "failure", "nobody@example.org"),
+        ("recovery", "success", ADDRESS),
+        ("password_reset", "success", ADDRESS),
+        ("sign_in", "success", ADDRESS),
+    ]
+    assert rows[-1].user_id == "1"
+    mail = read_rows(app, "email")[0]
+    assert token not in mail.content and "/reset/[redacted]" in mail.content
+    assert (mail.status, mail.purpose, mail.receiver, mail.user_id) == ("sent", "password_reset", ADDRESS, "1")
+
+
+def test_flask_jwt_extended(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    app.config["JWT_SECRET_KEY"] = "a key for tests that is long enough"
+    JWTManager(app)
+
+    @app.post("/token", endpoint="auth.token")
+    def token() -> Any:
+        if request.get_json()["password"] != "right":
+            return {"msg": "wrong"}, 401
+        g.user_id = 7
+        return {"access": create_access_token("7"), "refresh": create_refresh_token("7")}
+
+    @app.post("/refresh", endpoint="auth.refresh")
+    @jwt_required(refresh=True)
+    def refresh() -> Any:
+        g.user_id = int(get_jwt_identity())
+        return {"access": create_access_token("7")}
+
+    follow_recipe("Flask-JWT-Extended", logs=logs)
+    client = app.test_client()
+    client.post("/token", json={"email": ADDRESS, "password": "wrong"})
+    answer: Any = client.post("/token", json={"email": ADDRESS, "password": "right"}).json
+    client.post("/refresh", headers={"Authorization": f"Bearer {answer['refresh']}"})
+    client.post("/refresh", headers={"Authorization": f"Bearer {answer['access']}"})
+    assert [(row.event, row.outcome, row.user_id, row.method) for row in read_rows(app, "sign-in")] == [
+        ("sign_in", "failure", None, "password"),
+        ("sign_in", "success", "7", "password"),
+        ("token_refresh", "success", "7", "token"),
+        ("token_refresh", "failure", None, "token"),
+    ]
+
+
+def test_flask_mail(host: tuple[Flask, MelodyLogs], catcher: tuple[Catcher, int]) -> None:
+    app, logs = host
+    link = "https://host.example/reset/0a1b2c3d4e5f60718293"
+    for port, suppressed in ((catcher[1], False), (catcher[1], True), (free_port(), False)):
+        app.config.update(MAIL_PORT=port, MAIL_SUPPRESS_SEND=suppressed, MAIL_DEFAULT_SENDER="host@example.org")
+        mail = Mail(app)
+        send: Callable[..., None] = follow_recipe("Flask-Mail", logs=logs, mail=mail)["send_account_mail"]
+        with app.app_context():
+            if port == catcher[1]:
+                send(ADDRESS, "Reset", f"<a href='{link}'>reset</a>", "password_reset", [link])
+            else:
+                with pytest.raises(ConnectionRefusedError):
+                    send(ADDRESS, "Reset", f"<a href='{link}'>reset</a>", "password_reset", [link])
+    rows = read_rows(app, "email")
+    assert [row.status for row in rows] == ["sent", "suppressed", "failed"]
+    assert all("0a1b2c3d" not in row.content for row in rows)
+    assert len(catcher[0].list_messages()) == 1
+
+
+def test_text_message_provider(host: tuple[Flask, MelodyLogs], serve: Callable[[Flask], str]) -> None:
+    app, logs = host
+    provider = Flask("provider")
+
+    @provider.post("/messages")
+    def take() -> Any:
+        known = request.get_json()["to"].startswith("+")
+        return ({"id": "SM1"}, 201) if known else ({"error": "no such number"}, 400)
+
+    app.config["SMS_ADDRESS"] = f"{serve(provider)}/messages"
+    send = follow_recipe("A text-message provider", logs=logs, app=app)["send_code"]
+    with app.app_context():
+        send("+16471231111", "493027")
+        send("16471231111", "493027")
+    rows = read_rows(app, "sms")
+    assert [(row.status, row.provider_message_id) for row in rows] == [("sent", "SM1"), ("failed", None)]
+    assert all(row.content == "Your code is [redacted]" for row in rows)
