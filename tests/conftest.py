@@ -6,6 +6,7 @@ Databases
     ``postgresql_url``     URL ``postgresql+psycopg://…`` of an empty database, dropped after the test
     ``postgresql_server``  the server itself: ``url(database)``, ``stop()``, ``start()``, ``kill()``, ``pause()``,
                            ``resume()``; it must run again when the test ends
+    ``pgbouncer_url``      the same as ``postgresql_url``, through a PgBouncer that pools transactions
 Redis
     ``redis_url``          URL of an empty database
     ``redis_server``       the server itself, with the same methods
@@ -39,6 +40,7 @@ from tests.servers.processes import Process
 
 pytest_plugins = [
     "tests.servers.postgresql",
+    "tests.servers.pgbouncer",
     "tests.servers.redis_server",
     "tests.servers.browser",
     "tests.servers.web",

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import StorageUnavailableError
 from .destination import Destination
 from .engine import WRITES, make_engine
+from .reading import can_limit_statements, limit_statements
 from .watchdog import WATCHDOG
 
 LOCK_TIMEOUT_SECONDS = 10
@@ -102,13 +103,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection in a transaction that ends without a commit, and whose queries end after ten seconds.
+        """Give a connection that only reads, and whose queries end after ten seconds.
 
         :raise StorageUnavailableError: if the tables are missing.
         """
         seconds = _read_seconds.get()
         with _explained(self), self.engine.connect() as connection, _limited(connection, seconds):
-            if connection.dialect.name == "postgresql":
+            if can_limit_statements(connection):
+                limit_statements(connection, seconds)
+            elif connection.dialect.name == "postgresql":
                 _set_locally(connection, statement_timeout=seconds)
             yield connection
 

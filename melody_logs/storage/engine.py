@@ -10,6 +10,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from .destination import Destination
 from .models import METADATA
+from .reading import listen as listen_for_reads
 from .watchdog import WATCHDOG
 
 #: The execution option of a transaction that writes.
@@ -110,6 +111,7 @@ _SQLITE_PRAGMAS = (
 
 def _listen_postgresql(engine: Engine) -> None:
     """Ping a pooled connection before its use, as ``pool_pre_ping`` does, but not for ever."""
+    listen_for_reads(engine)
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import browser, postgresql, redis_server
-from .binaries import Binary, chromium_binaries, postgresql_binaries, redis_binaries
+from .binaries import Binary, chromium_binaries, pgbouncer_binaries, postgresql_binaries, redis_binaries
 
 APT_SECONDS = 900
 
@@ -19,13 +19,14 @@ class Server:
     """A server the tests need: where its address may be given, how it is found, the Debian package that has it."""
 
     name: str
-    variable: str
+    variable: str | None
     find: Callable[[], list[Binary]]
     package: str
 
 
 SERVERS = (
     Server("PostgreSQL", postgresql.ADDRESS_VARIABLE, postgresql_binaries, "postgresql"),
+    Server("PgBouncer", None, pgbouncer_binaries, "pgbouncer"),
     Server("Redis", redis_server.ADDRESS_VARIABLE, redis_binaries, "redis-server"),
     Server("Chromium", browser.ADDRESS_VARIABLE, chromium_binaries, "chromium"),
 )
@@ -33,7 +34,7 @@ SERVERS = (
 
 def describe(server: Server) -> str | None:
     """Return where the server comes from, None when it cannot be had."""
-    if os.environ.get(server.variable):
+    if server.variable and os.environ.get(server.variable):
         return f"given by {server.variable}"
     found = server.find()
     return f"{found[0].path} ({found[0].source})" if found else None

@@ -40,6 +40,13 @@ def redis_binaries() -> list[Binary]:
     return [found for found in candidates if found.path.is_file()]
 
 
+def pgbouncer_binaries() -> list[Binary]:
+    """Return every ``pgbouncer`` found, best first; no wheel carries one."""
+    # Debian's place is not on the PATH of a plain user.
+    candidates = [Path("/usr/sbin/pgbouncer"), *_on_path("pgbouncer")]
+    return [Binary(path, "system") for path in dict.fromkeys(candidates) if path.is_file()]
+
+
 def chromium_binaries() -> list[Binary]:
     """Return every Chromium or Chrome found, best first; no wheel carries one."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
