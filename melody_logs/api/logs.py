@@ -12,6 +12,7 @@ from flask import Response, request, url_for
 from marshmallow import Schema, fields
 
 from ..state import state_of
+from ..storage.database import Database
 from ..storage.queries import Filters, count_rows, find, page_before, page_by_number
 from ..vocabulary import KINDS, MESSAGE_KINDS, Kind
 from .bearer import current_caller, require_token
@@ -19,7 +20,7 @@ from .blueprints import ApiBlueprint
 from .cleanups import CleanupSchema, delete_before, poll_cleanup, refuse_recent
 from .parameters import DEFAULT_PAGE_SIZE, LARGEST_PAGE, DeleteQuery, ListQuery, NoQuery
 from .problems import NO_STORE, ProblemError, bad_parameter, json_response
-from .rows import ROW_SCHEMAS, row_to_json
+from .rows import ROW_COLUMNS, ROW_SCHEMAS, row_to_json
 from .services import services_of
 
 blueprint = ApiBlueprint("melody_logs_api", __name__, description="The email, SMS and sign-in logs.")
@@ -58,7 +59,7 @@ def _add_routes(kind: Kind) -> None:
     @blueprint.answers(200, one)
     def find_row(query: dict[str, Any], row_id: str) -> Response:
         """Read one row by its id."""
-        row = find(state_of().database, kind, _read_id(row_id))
+        row = find(state_of().database, kind, _read_id(row_id), columns=ROW_COLUMNS[kind])
         if row is None:
             raise _not_found()
         return json_response({"log": row_to_json(kind, row)})
@@ -98,6 +99,7 @@ def _list_rows(kind: Kind, query: dict[str, Any]) -> Response:
         page_number=query.get("page_number", 1),
         page_size=query.get("page_size", DEFAULT_PAGE_SIZE),
         filters=Filters(),
+        columns=ROW_COLUMNS[kind],
     )
     return json_response({"logs": [row_to_json(kind, row) for row in page.rows], "count": page.count})
 
@@ -107,8 +109,8 @@ def _list_from_cursor(kind: Kind, cursor: str | None) -> Response:
     before_id = cursors.read(kind, cursor) if cursor else None
     if cursor and before_id is None:
         raise bad_parameter("cursor", "is not a cursor of this list")
-    limit = _count_fitting(kind, before_id)
-    found = page_before(database, kind, before_id=before_id, limit=limit)
+    limit = _count_fitting(database, kind, before_id)
+    found = page_before(database, kind, before_id=before_id, limit=limit, columns=ROW_COLUMNS[kind])
     following = cursors.make(kind, found.next_before_id) if found.next_before_id is not None else None
     logs = [row_to_json(kind, row) for row in found.rows]
     response = json_response({"logs": logs, "count": count_rows(database, kind), "nextCursor": following})
@@ -118,11 +120,11 @@ def _list_from_cursor(kind: Kind, cursor: str | None) -> Response:
     return response
 
 
-def _count_fitting(kind: Kind, before_id: int | None) -> int:
+def _count_fitting(database: Database, kind: Kind, before_id: int | None) -> int:
     """Count the rows that one answer may have: 500, or fewer where long bodies would make it huge; at least one."""
     if kind not in MESSAGE_KINDS:
         return LARGEST_PAGE
-    heads = page_before(state_of().database, kind, before_id=before_id, limit=LARGEST_PAGE, with_content=False)
+    heads = page_before(database, kind, before_id=before_id, limit=LARGEST_PAGE, columns=("id", "stored_bytes"))
     sums: Iterator[int] = accumulate(row.stored_bytes for row in heads.rows)
     # Without any row: one that is written meanwhile fits.
     return max(1, sum(size <= LARGEST_ANSWER_BYTES for size in sums))
