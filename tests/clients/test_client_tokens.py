@@ -16,12 +16,14 @@ from joserfc import jwe, jwt
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
+from sqlalchemy import delete
 
-from melody_logs.clients import tokens
+from melody_logs.clients import keys, tokens
 from melody_logs.clients.registry import create_client, disable_client
 from melody_logs.clients.tokens import Caller, InvalidTokenError, TokenAuthority
 from melody_logs.secret_keys import derive_key
 from melody_logs.storage.database import Database
+from melody_logs.storage.models import SigningKey
 from tests.storage.rows import make_database
 
 AUDIENCE = "/api/v1/logs"
@@ -226,6 +228,63 @@ def test_disabled_client_loses_its_tokens(forge: Forge, monkeypatch: pytest.Monk
         forge.make_authority("one").verify_token(token)
     time.sleep(0.3)
     refuse(forge, token)
+
+
+def count_verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the tokens whose signatures are computed from now on."""
+    seen: list[str] = []
+    decode = jwt.decode
+
+    def spy(token: str, *arguments: Any, **options: Any) -> Any:
+        seen.append(token)
+        return decode(token, *arguments, **options)
+
+    monkeypatch.setattr(jwt, "decode", spy)
+    return seen
+
+
+def test_signature_of_a_token_is_computed_once(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And again for another token, and where the keys were read anew: a key may have been taken away."""
+    seen = count_verifications(monkeypatch)
+    authority = forge.make_authority("one")
+    first, second = (authority.issue_token(forge.client_id, scope).access_token for scope in ("root", "read_log"))
+    callers = [authority.verify_token(token) for token in (first, first, second, first)]
+    assert [caller.scopes for caller in callers] == [{"root"}, {"root"}, {"read_log"}, {"root"}]
+    assert seen == [first, second]
+    authority.keys.rotate()
+    authority.verify_token(first)
+    assert seen == [first, second, first]
+
+
+def test_remembered_token_ends_when_it_says(forge: Forge) -> None:
+    token = forge.sign(exp=int(time.time()) - tokens.SKEW_SECONDS + 1)
+    forge.authority.verify_token(token)
+    time.sleep(2.2)
+    refuse(forge, token)
+
+
+def test_remembered_token_ends_with_its_key(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that an operator deletes, because it was stolen perhaps, is gone within the minute that keys are kept."""
+    database = make_database("sqlite:///" + str(forge.database.url.database).replace("logs.db", "deleted.db"))
+    authority = TokenAuthority(database, lambda purpose: b"k" * 32, audience=AUDIENCE, lifetime_seconds=900)
+    token = authority.issue_token(create_client(database, "one", ["root"]).client_id, "root").access_token
+    authority.verify_token(token)
+    with database.write() as connection:
+        connection.execute(delete(SigningKey))
+    authority.verify_token(token)
+    monkeypatch.setattr(keys, "CACHE_SECONDS", 0)
+    with pytest.raises(InvalidTokenError):
+        authority.verify_token(token)
+    database.close()
+
+
+def test_remembered_tokens_do_not_grow_without_end(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST_REMEMBERED_TOKENS", 3)
+    authority = forge.make_authority("one")
+    for _ in range(8):
+        authority.verify_token(authority.issue_token(forge.client_id, "root").access_token)
+    refuse(forge, "no.token.atall")
+    assert 0 < len(authority._verified) <= 3
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
