@@ -1,12 +1,14 @@
 """Fixtures every test may use. The servers are real; each is started once a test process, on a free port.
 
 Databases
-    ``database_url``       URL of an empty database; the test runs twice, on SQLite and on PostgreSQL
+    ``database_url``       URL of an empty database; the test runs on SQLite, PostgreSQL and MariaDB in turn
     ``sqlite_url``         URL of an SQLite file that does not exist yet
     ``postgresql_url``     URL ``postgresql+psycopg://…`` of an empty database, dropped after the test
     ``postgresql_server``  the server itself: ``url(database)``, ``stop()``, ``start()``, ``kill()``, ``pause()``,
                            ``resume()``; it must run again when the test ends
     ``pgbouncer_url``      the same as ``postgresql_url``, through a PgBouncer that pools transactions
+    ``mariadb_url``        URL ``mysql+pymysql://…`` of an empty database, dropped after the test
+    ``mariadb_server``     the server itself, with the same methods
 Redis
     ``redis_url``          URL of an empty database
     ``redis_server``       the server itself, with the same methods
@@ -23,7 +25,8 @@ Web
     ``page_problems``      the list of what pages complained about; a test that expects some asserts and clears it
 
 A test marked ``long`` runs only in ``make test-long``. A server that cannot be had skips its tests, loudly; with
-``CI=true`` they fail. ``TEST_POSTGRESQL_URL``, ``TEST_REDIS_URL`` and ``TEST_CHROMIUM`` (a path) name given ones.
+``CI=true`` they fail. ``TEST_POSTGRESQL_URL``, ``TEST_MARIADB_URL``, ``TEST_REDIS_URL`` and ``TEST_CHROMIUM`` (a path)
+name given ones.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ from tests.servers.processes import Process
 pytest_plugins = [
     "tests.servers.postgresql",
     "tests.servers.pgbouncer",
+    "tests.servers.mariadb",
     "tests.servers.redis_server",
     "tests.servers.browser",
     "tests.servers.web",
@@ -61,9 +65,9 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'logs.db'}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database, on SQLite and on PostgreSQL in turn."""
+    """The URL of an empty database, on SQLite, PostgreSQL and MariaDB in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 

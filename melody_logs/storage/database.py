@@ -8,7 +8,7 @@ import threading
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -18,16 +18,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from ..errors import StorageUnavailableError
+from . import mariadb
 from .destination import Destination
 from .engine import WRITES, make_engine
+from .limits import GRACE_SECONDS, IDLE_TRANSACTION_SECONDS, LOCK_SECONDS, READ_SECONDS, WRITE_SECONDS
 from .reading import can_limit_statements, limit_statements
 from .watchdog import WATCHDOG
 
-LOCK_TIMEOUT_SECONDS = 10
-READ_SECONDS = 10.0
-WRITE_SECONDS = 60.0
-#: How long after the server's own limit a connection is broken off.
-GRACE_SECONDS = 1.0
 _read_seconds: ContextVar[float] = ContextVar("melody_logs_read_seconds", default=READ_SECONDS)
 
 
@@ -71,8 +68,9 @@ class Database:
         User, password, driver and options are left out: an app that changes them still drains what it spooled before.
         """
         url = self.url
+        backend = "mariadb" if mariadb.is_mariadb(self.dialect_name) else self.dialect_name
         hosts = [url.host, url.port, url.query.get("host"), url.query.get("port"), url.query.get("unix_socket")]
-        named = [url.get_backend_name(), *hosts, url.database, self.destination.schema]
+        named = [backend, *hosts, url.database, self.destination.schema]
         return hashlib.sha256(repr(named).encode()).hexdigest()[:32]
 
     @property
@@ -109,11 +107,16 @@ class Database:
         """
         seconds = _read_seconds.get()
         with _explained(self), self.engine.connect() as connection, _limited(connection, seconds):
-            if can_limit_statements(connection):
-                limit_statements(connection, seconds)
-            elif connection.dialect.name == "postgresql":
-                _set_locally(connection, statement_timeout=seconds)
-            yield connection
+            try:
+                if can_limit_statements(connection):
+                    limit_statements(connection, seconds)
+                elif connection.dialect.name == "postgresql":
+                    _set_locally(connection, statement_timeout=seconds)
+                elif mariadb.is_mariadb(connection.dialect.name):
+                    mariadb.limit_statements(connection, seconds)
+                yield connection
+            finally:
+                connection.rollback()
 
     @contextmanager
     def reads_within(self, seconds: float) -> Iterator[None]:
@@ -130,39 +133,43 @@ class Database:
 
         :raise StorageUnavailableError: if the tables are missing.
         """
-        with _explained(self), self.engine.connect() as connection:
-            connection.execution_options(**{WRITES: True})
-            with _limited(connection, WRITE_SECONDS), connection.begin():
-                if connection.dialect.name == "postgresql":
-                    # A frozen client must not hold locks for ever, nor may a waiter wait for ever.
-                    _set_locally(
-                        connection,
-                        statement_timeout=WRITE_SECONDS,
-                        lock_timeout=LOCK_TIMEOUT_SECONDS,
-                        idle_in_transaction_session_timeout=LOCK_TIMEOUT_SECONDS * 3,
-                    )
-                yield connection
+        with self._writing(lock=None) as connection:
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection in one transaction that holds the write lock, and commit at the end.
 
-        The lock orders ids, positions and commits, so that a reader that follows them skips nothing. It ends with the
-        transaction.
+        The lock orders ids, positions and commits, so that a reader that follows them skips nothing. It is given back
+        when the transaction has ended.
 
         :raise StorageUnavailableError: if the tables are missing, or the lock is not free for ten seconds.
         """
-        lock_name = f"melody_logs:{self.destination.schema or self.url.database}"
-        with self.transaction() as connection:
-            _take_write_lock(connection, lock_name)
-            try:
-                yield connection
-                if self.dialect_name in ("mysql", "mariadb"):
-                    # Its lock belongs to the session, not to the transaction: commit before it is given back.
-                    connection.exec_driver_sql("COMMIT")
-            finally:
-                if self.dialect_name in ("mysql", "mariadb"):
-                    connection.execute(select(func.release_lock(lock_name)))
+        with self._writing(lock=f"melody_logs:{self.destination.schema or self.url.database}") as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, *, lock: str | None) -> Iterator[Connection]:
+        with _explained(self), self.engine.connect() as connection, ExitStack() as stack:
+            connection.execution_options(**{WRITES: True})
+            stack.enter_context(_limited(connection, WRITE_SECONDS))
+            if mariadb.is_mariadb(connection.dialect.name):
+                mariadb.limit_statements(connection, WRITE_SECONDS)
+                if lock:
+                    stack.enter_context(mariadb.session_lock(connection, lock))
+            stack.enter_context(connection.begin())
+            if connection.dialect.name == "postgresql":
+                # A frozen client must not hold locks for ever, nor may a waiter wait for ever.
+                _set_locally(
+                    connection,
+                    statement_timeout=WRITE_SECONDS,
+                    lock_timeout=LOCK_SECONDS,
+                    idle_in_transaction_session_timeout=IDLE_TRANSACTION_SECONDS,
+                )
+                if lock:
+                    connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(lock.encode()))))
+            # On SQLite, BEGIN IMMEDIATE took the lock.
+            yield connection
 
     def now(self, connection: Connection) -> datetime:
         """Read the database's clock: an aware UTC datetime."""
@@ -185,16 +192,6 @@ _CLOCKS: dict[str, Callable[[], Any]] = {
     "mysql": lambda: func.utc_timestamp(6),
     "mariadb": lambda: func.utc_timestamp(6),
 }
-
-
-def _take_write_lock(connection: Connection, name: str) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
-        return
-    if connection.dialect.name == "sqlite":
-        return  # BEGIN IMMEDIATE took it
-    if not connection.scalar(select(func.get_lock(name, LOCK_TIMEOUT_SECONDS))):
-        raise StorageUnavailableError(f'the write lock "{name}" was not free within {LOCK_TIMEOUT_SECONDS} s')
 
 
 @contextmanager
@@ -224,9 +221,11 @@ def _explained(database: Database) -> Iterator[None]:
 
 def _says_missing_table(error: DBAPIError) -> bool:
     original = error.orig
+    if mariadb.says_missing_table(error):
+        return True
     if getattr(original, "sqlstate", None) in ("42P01", "3F000", "42703"):
         return True
     if getattr(original, "pgcode", None) in ("42P01", "3F000", "42703"):
         return True
     message = str(original)
-    return "no such table: melody_" in message or "no such column" in message or "(1146," in message
+    return "no such table: melody_" in message or "no such column" in message

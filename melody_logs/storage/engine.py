@@ -8,19 +8,21 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
+from . import mariadb
+from .columns import MARIADB
 from .destination import Destination
+from .limits import CONNECT_SECONDS, PING_SECONDS
 from .models import METADATA
 from .reading import listen as listen_for_reads
 from .watchdog import WATCHDOG
 
 #: The execution option of a transaction that writes.
 WRITES = "melody_logs_writes"
-PING_SECONDS = 2.0
 
 #: Options by driver. The server may vanish without a word (unplugged, failed over): give up on unanswered data, and
 #: notice it while waiting for an answer.
 _LIBPQ: Mapping[str, Any] = {
-    "connect_timeout": 2,
+    "connect_timeout": CONNECT_SECONDS,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -33,10 +35,10 @@ _DRIVER_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "psycopg2": _LIBPQ,
     "psycopg2cffi": _LIBPQ,
     "pg8000": {"application_name": "melody_logs", "timeout": 30},
-    "pymysql": {"connect_timeout": 2, "read_timeout": 30, "write_timeout": 30},
-    "mysqldb": {"connect_timeout": 2, "read_timeout": 30, "write_timeout": 30},
-    "mysqlconnector": {"connection_timeout": 2},
-    "mariadbconnector": {"connect_timeout": 2, "read_timeout": 30, "write_timeout": 30},
+    "pymysql": {"connect_timeout": CONNECT_SECONDS},
+    "mysqldb": {"connect_timeout": CONNECT_SECONDS},
+    "mysqlconnector": {"connection_timeout": CONNECT_SECONDS},
+    "mariadbconnector": {"connect_timeout": CONNECT_SECONDS},
 }
 
 
@@ -48,12 +50,11 @@ def make_engine(destination: Destination) -> Engine:
         destination.prepare_file()
     else:
         _add_pool_options(options)
-    if backend in ("mysql", "mariadb"):
+    url, arguments = destination.url, driver_arguments(destination)
+    if mariadb.is_mariadb(backend):
         options["isolation_level"] = "READ COMMITTED"
-    arguments = driver_arguments(destination)
-    if backend == "postgresql":
-        options["pool_pre_ping"] = False  # ours is bounded: _listen_postgresql
-    engine = create_engine(destination.url, **options | {"connect_args": arguments})
+        url = mariadb.with_our_charset(url, arguments)
+    engine = create_engine(url, **options | {"connect_args": arguments})
     _LISTENERS[backend](engine)
     if destination.schema:
         engine = engine.execution_options(schema_translate_map={None: destination.schema})
@@ -75,7 +76,9 @@ def create_tables(engine: Engine) -> None:
 
 
 def _add_pool_options(options: dict[str, Any]) -> None:
-    options.setdefault("pool_pre_ping", True)
+    options["pool_pre_ping"] = False  # ours is bounded: _listen_server
+    # Each use of ours ends its transaction within its limits; the pool's own way has none.
+    options["pool_reset_on_return"] = None
     options.setdefault("pool_size", 5)
     options.setdefault("max_overflow", 10)
     options.setdefault("pool_timeout", 5)
@@ -109,7 +112,7 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def _listen_postgresql(engine: Engine) -> None:
+def _listen_server(engine: Engine) -> None:
     """Ping a pooled connection before its use, as ``pool_pre_ping`` does, but not for ever."""
     listen_for_reads(engine)
 
@@ -128,16 +131,13 @@ def _listen_postgresql(engine: Engine) -> None:
             raise InvalidatePoolError("the connection does not answer") from error
 
 
-def _listen_mysql(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET time_zone = '+00:00'")
+def _listen_mariadb(engine: Engine) -> None:
+    _listen_server(engine)
+    mariadb.listen(engine)
 
 
 _LISTENERS: Mapping[str, Callable[[Engine], None]] = {
     "sqlite": _listen_sqlite,
-    "postgresql": _listen_postgresql,
-    "mysql": _listen_mysql,
-    "mariadb": _listen_mysql,
+    "postgresql": _listen_server,
+    **dict.fromkeys(MARIADB, _listen_mariadb),
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, Boolean, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from ..vocabulary import Kind
-from .columns import Base, BigKey, LongText
+from .columns import TABLE_OPTIONS, Base, BigKey, Degrees, LongText
 
 #: Without it, SQLite gives the id of a deleted newest row to the next one.
-_IDS_ONLY_RISE = {"sqlite_autoincrement": True}
+_IDS_ONLY_RISE = {"sqlite_autoincrement": True, **TABLE_OPTIONS}
 _GEO_PENDING = text("geo_state = 'pending'")
 
 
@@ -103,8 +103,8 @@ class SignInLog(EntryColumns, Base):
     region_code: Mapped[str | None] = mapped_column(String(16))
     city: Mapped[str | None] = mapped_column(String(128))
     timezone: Mapped[str | None] = mapped_column(String(64))
-    latitude: Mapped[float | None] = mapped_column(Float(53))
-    longitude: Mapped[float | None] = mapped_column(Float(53))
+    latitude: Mapped[float | None] = mapped_column(Degrees)
+    longitude: Mapped[float | None] = mapped_column(Degrees)
     asn: Mapped[int | None] = mapped_column(BigInteger)
     as_org: Mapped[str | None] = mapped_column(String(255))
     geo_state: Mapped[str] = mapped_column(String(16), default="pending")
@@ -119,7 +119,13 @@ class SignInLog(EntryColumns, Base):
         Index(None, "position"),
         Index(None, "recorded_at"),
         Index("ix_melody_sign_in_log_event_then_id", "event", "id"),
-        Index("ix_melody_sign_in_log_geo_pending", "id", postgresql_where=_GEO_PENDING, sqlite_where=_GEO_PENDING),
+        # The state comes first for MariaDB, which has no partial indexes.
+        Index(
+            "ix_melody_sign_in_log_geo_pending",
+            *("geo_state", "id"),
+            postgresql_where=_GEO_PENDING,
+            sqlite_where=_GEO_PENDING,
+        ),
         Index(None, "user_id", "id"),
         Index(None, "identity", "id"),
         Index(None, "ip", "id"),

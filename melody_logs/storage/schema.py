@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import command
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import Config
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable, DropIndex, DropTable
 
 from ..errors import StorageUnavailableError
 from ..resources import MIGRATIONS
+from . import mariadb
 from .database import Database
 from .engine import WRITES
 
@@ -68,33 +70,65 @@ def _run(database: Database, work: Callable[[Config], Any]) -> None:
     with _alembic_lock, database.engine.connect() as connection:
         # On SQLite: a second upgrade waits at its first statement, not when it has seen the tables missing.
         connection.execution_options(**{WRITES: True})
-        if connection.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_lock(_LOCK_KEY)))
-            _make_schema(connection, schema)
+        with _only_one(connection):
+            try:
+                _make_schema(connection, schema)
+                config = Config(str(MIGRATIONS / "alembic.ini"))
+                config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+                config.attributes |= {"connection": connection, "schema": schema}
+                work(config)
+                connection.commit()
+            except DBAPIError as error:
+                _explain_denied(connection, schema, error)
+                raise
+
+
+@contextmanager
+def _only_one(connection: Connection) -> Iterator[None]:
+    """Let a second upgrade wait until the first is done, where the transaction itself does not."""
+    if mariadb.is_mariadb(connection.dialect.name):
+        mariadb.limit_statements(connection, 0)
+        event.listen(connection, "before_execute", _make_repeatable, retval=True)
+        with mariadb.session_lock(connection, f"melody_logs_upgrade:{connection.engine.url.database}", seconds=3600):
+            yield
+    elif connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_lock(_LOCK_KEY)))
         connection.commit()
         try:
-            config = Config(str(MIGRATIONS / "alembic.ini"))
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            config.attributes |= {"connection": connection, "schema": schema}
-            work(config)
-            connection.commit()
-        except DBAPIError as error:
-            if _sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
-                raise
-            user = connection.engine.url.username
-            raise StorageUnavailableError(
-                f'the database user "{user}" may not change the log tables: let their owner run the upgrade, '
-                f"or run GRANT CREATE, USAGE ON SCHEMA {schema or 'public'} TO {user}"
-            ) from error
+            yield
         finally:
-            if connection.dialect.name == "postgresql":
-                connection.rollback()
-                connection.execute(select(func.pg_advisory_unlock(_LOCK_KEY)))
-                connection.commit()
+            connection.rollback()
+            connection.execute(select(func.pg_advisory_unlock(_LOCK_KEY)))
+            connection.commit()
+    else:
+        yield
 
 
 def _sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+
+
+def _make_repeatable(connection: Connection, statement: Any, *rest: Any) -> Any:
+    """Let a migration that broke off be run again: MariaDB commits after each change of a table."""
+    if isinstance(statement, CreateTable | CreateIndex):
+        statement.if_not_exists = True
+    elif isinstance(statement, DropTable | DropIndex):
+        statement.if_exists = True
+    return statement, *rest[:2]
+
+
+def _explain_denied(connection: Connection, schema: str | None, error: DBAPIError) -> None:
+    url = connection.engine.url
+    if mariadb.says_access_denied(error):
+        remedy = f"GRANT ALL PRIVILEGES ON `{url.database}`.* TO '{url.username}'"
+    elif _sqlstate(error) == _INSUFFICIENT_PRIVILEGE:
+        remedy = f"GRANT CREATE, USAGE ON SCHEMA {schema or 'public'} TO {url.username}"
+    else:
+        return
+    raise StorageUnavailableError(
+        f'the database user "{url.username}" may not change the log tables: let their owner run the upgrade, '
+        f"or run {remedy}"
+    ) from error
 
 
 def _make_schema(connection: Connection, schema: str | None) -> None:

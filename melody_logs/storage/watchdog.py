@@ -35,7 +35,7 @@ class Watchdog:
 
         A connection without a file descriptor is not watched.
         """
-        if not hasattr(driver_connection, "fileno"):
+        if not hasattr(driver_connection, "fileno") and not hasattr(driver_connection, "_sock"):
             yield
             return
         key = object()
@@ -78,7 +78,9 @@ class Watchdog:
 def _break_off(driver_connection: Any) -> None:
     try:
         # A copy of the descriptor: the driver goes on owning its own.
-        with socket.socket(fileno=os.dup(driver_connection.fileno())) as channel:
+        # PyMySQL shows its socket by this name only.
+        owner = driver_connection if hasattr(driver_connection, "fileno") else driver_connection._sock
+        with socket.socket(fileno=os.dup(owner.fileno())) as channel:
             channel.shutdown(socket.SHUT_RDWR)
     except Exception as error:  # each driver has its own for a connection that is closed already
         _logger.info("a connection to the log database was gone before it could be broken off: %s", error)

@@ -4,16 +4,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
-from melody_logs.storage.columns import BigKey, UtcDateTime
+from melody_logs.storage.columns import TABLE_OPTIONS, BigKey, Degrees, LongText, UtcDateTime
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-LongText = sa.Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 TABLES = (
     *("email_log", "sms_log", "sign_in_log"),
     *("spool_progress", "position", "total", "hourly_total", "country_total"),
@@ -68,6 +66,7 @@ def _entry_columns() -> list[sa.Column[Any]]:
 
 
 def _create_table(name: str, *columns: Any, key: tuple[str, ...] = ("id",), **options: Any) -> None:
+    options |= TABLE_OPTIONS
     op.create_table(name, *columns, sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"), **options)
 
 
@@ -124,7 +123,9 @@ def _create_sign_in_log() -> None:
     _create_indexes(name, ("event_id",), ("position",), ("recorded_at",))
     _create_indexes(name, ("user_id", "id"), ("identity", "id"), ("ip", "id"))
     op.create_index(f"ix_{name}_event_then_id", name, ["event", "id"])
-    op.create_index(f"ix_{name}_geo_pending", name, ["id"], postgresql_where=GEO_PENDING, sqlite_where=GEO_PENDING)
+    op.create_index(
+        f"ix_{name}_geo_pending", name, ["geo_state", "id"], postgresql_where=GEO_PENDING, sqlite_where=GEO_PENDING
+    )
 
 
 def _location_columns() -> list[sa.Column[Any]]:
@@ -135,8 +136,8 @@ def _location_columns() -> list[sa.Column[Any]]:
         _column("region_code", sa.String(16), nullable=True),
         _column("city", sa.String(128), nullable=True),
         _column("timezone", sa.String(64), nullable=True),
-        _column("latitude", sa.Float(53), nullable=True),
-        _column("longitude", sa.Float(53), nullable=True),
+        _column("latitude", Degrees, nullable=True),
+        _column("longitude", Degrees, nullable=True),
         _column("asn", sa.BigInteger(), nullable=True),
         _column("as_org", sa.String(255), nullable=True),
         _column("geo_state", sa.String(16)),

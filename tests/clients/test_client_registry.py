@@ -58,6 +58,7 @@ def test_unknown_client_is_refused_without_an_error(database: Database, client_i
 def test_unknown_client_costs_the_same_statements_as_a_wrong_secret(database: Database) -> None:
     """Nobody learns from the time of an answer which clients there are."""
     made = create_client(database, "billing", ["root"])
+    authenticate(database, made.client_id, "wrong")  # so that the session has its limits
     statements: list[str] = []
 
     def remember(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:

@@ -1,1 +1,1 @@
-"""Real servers for the tests: PostgreSQL, Redis, Chromium and child processes; the suite starts and ends them."""
+"""Real servers for the tests: databases, Redis, Chromium and child processes; the suite starts and ends them."""

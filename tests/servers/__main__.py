@@ -8,27 +8,36 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import browser, postgresql, redis_server
-from .binaries import Binary, chromium_binaries, pgbouncer_binaries, postgresql_binaries, redis_binaries
+from . import browser, mariadb, postgresql, redis_server
+from .binaries import (
+    Binary,
+    chromium_binaries,
+    mariadb_binaries,
+    pgbouncer_binaries,
+    postgresql_binaries,
+    redis_binaries,
+)
 
 APT_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server the tests need: where its address may be given, how it is found, the Debian package that has it."""
+    """A server the tests need: where its address may be given, how it is found, the Debian packages that have it."""
 
     name: str
     variable: str | None
     find: Callable[[], list[Binary]]
-    package: str
+    packages: tuple[str, ...]
 
 
 SERVERS = (
-    Server("PostgreSQL", postgresql.ADDRESS_VARIABLE, postgresql_binaries, "postgresql"),
-    Server("PgBouncer", None, pgbouncer_binaries, "pgbouncer"),
-    Server("Redis", redis_server.ADDRESS_VARIABLE, redis_binaries, "redis-server"),
-    Server("Chromium", browser.ADDRESS_VARIABLE, chromium_binaries, "chromium"),
+    Server("PostgreSQL", postgresql.ADDRESS_VARIABLE, postgresql_binaries, ("postgresql",)),
+    Server("PgBouncer", None, pgbouncer_binaries, ("pgbouncer",)),
+    # The programs alone: the package mariadb-server would start one of its own at every boot.
+    Server("MariaDB", mariadb.ADDRESS_VARIABLE, mariadb_binaries, ("mariadb-server-core", "mariadb-client-core")),
+    Server("Redis", redis_server.ADDRESS_VARIABLE, redis_binaries, ("redis-server",)),
+    Server("Chromium", browser.ADDRESS_VARIABLE, chromium_binaries, ("chromium",)),
 )
 
 
@@ -63,7 +72,7 @@ def install(packages: list[str]) -> None:
 
 def main() -> None:
     """Install what is missing, then print one line a server."""
-    wanted = [server.package for server in SERVERS if describe(server) is None]
+    wanted = [package for server in SERVERS if describe(server) is None for package in server.packages]
     if wanted:
         print(f"Installing for the tests: {', '.join(wanted)}", flush=True)
         install(wanted)

@@ -30,6 +30,13 @@ def postgresql_binaries() -> list[Binary]:
     return [found for found in candidates if (found.path.parent / "initdb").is_file() and found.path.is_file()]
 
 
+def mariadb_binaries() -> list[Binary]:
+    """Return every ``mariadbd`` found, best first; no wheel carries one."""
+    # Debian's place is not on the PATH of a plain user.
+    candidates = [Path("/usr/sbin/mariadbd"), *_on_path("mariadbd")]
+    return [Binary(path, "system") for path in dict.fromkeys(candidates) if path.is_file()]
+
+
 def redis_binaries() -> list[Binary]:
     """Return every ``redis-server`` or compatible ``valkey-server`` found, best first."""
     candidates = [Binary(path, "system") for name in ("redis-server", "valkey-server") for path in _on_path(name)]

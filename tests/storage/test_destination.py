@@ -94,7 +94,7 @@ def test_database_that_is_not_supported_is_named(url: str, tmp_path: Path) -> No
         ("postgresql+psycopg", "prepare_threshold", "timeout"),
         ("postgresql+psycopg2", "tcp_user_timeout", "prepare_threshold"),
         ("postgresql+pg8000", "timeout", "connect_timeout"),
-        ("mysql+pymysql", "read_timeout", "application_name"),
+        ("mysql+pymysql", "connect_timeout", "application_name"),
         ("sqlite+pysqlite", None, "connect_timeout"),
     ],
 )

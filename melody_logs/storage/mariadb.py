@@ -1,0 +1,141 @@
+"""What MariaDB needs and PostgreSQL and SQLite do not: its sessions, its locks, and what its errors say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import StorageUnavailableError
+from .columns import MARIADB
+from .limits import CONNECT_SECONDS, IDLE_TRANSACTION_SECONDS, LOCK_SECONDS
+from .watchdog import WATCHDOG
+
+OLDEST_VERSION = (10, 11)
+#: The option by which these drivers learn how text is encoded; others always say utf8mb4.
+_CHARSET_OPTIONS = {"pymysql": "charset", "mysqldb": "charset", "mysqlconnector": "charset"}
+#: Nothing that matters here is left to the server's configuration.
+_SESSION = (
+    "time_zone = '+00:00'",
+    # Strict, or what is too long would be cut without a word; and no mode that changes the meaning of SQL.
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    f"innodb_lock_wait_timeout = {LOCK_SECONDS}",
+    f"lock_wait_timeout = {LOCK_SECONDS}",
+    f"idle_transaction_timeout = {IDLE_TRANSACTION_SECONDS}",
+)
+# https://mariadb.com/kb/en/mariadb-error-codes/
+_NO_SUCH_TABLE, _NO_SUCH_COLUMN = 1146, 1054
+_ACCESS_DENIED = {1044, 1142, 1143, 1227}
+
+
+def is_mariadb(dialect_name: str) -> bool:
+    """Say whether SQLAlchemy's name of a database is one of the two that it has for MariaDB."""
+    return dialect_name in MARIADB
+
+
+def with_our_charset(url: URL, arguments: dict[str, Any]) -> URL:
+    """Let the driver say utf8mb4, whatever the host says: other character sets do not have every character."""
+    option = _CHARSET_OPTIONS.get(url.get_driver_name())
+    if option:
+        arguments |= {option: "utf8mb4"}
+        arguments.pop("collation", None)
+    return url.difference_update_query(["charset", "collation"])
+
+
+def listen(engine: Engine) -> None:
+    """Set each new session up, and refuse a server that cannot hold the logs."""
+
+    @event.listens_for(engine, "connect", insert=True)  # before SQLAlchemy looks at the session
+    def on_connect(connection: Any, record: Any) -> None:
+        try:
+            with WATCHDOG.limit(connection, CONNECT_SECONDS), connection.cursor() as cursor:
+                cursor.execute(f"SET {', '.join(_SESSION)}")
+                cursor.execute("SELECT VERSION(), @@max_allowed_packet")
+                version, record.info["max_allowed_packet"] = cursor.fetchone()
+            refuse_unsuitable(version)
+        except BaseException:
+            connection.close()
+            raise
+
+    if engine.dialect.driver == "pymysql":
+
+        @event.listens_for(engine, "do_connect")
+        def on_do_connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+            # Its own limit is for the socket alone, and a frozen server's socket opens at once.
+            connection = dialect.loaded_dbapi.Connection(*arguments, defer_connect=True, **options)
+            with WATCHDOG.limit(connection, CONNECT_SECONDS):
+                connection.connect()
+            return connection
+
+
+def refuse_unsuitable(version: str) -> None:
+    """Check what a server says of itself in ``VERSION()``, such as ``10.11.6-MariaDB-log``.
+
+    :raise StorageUnavailableError: if it is MySQL, which lacks what the tables need, or an older MariaDB.
+    """
+    number = re.match(r"(\d+)\.(\d+)", version)
+    is_new_enough = number is not None and tuple(map(int, number.groups())) >= OLDEST_VERSION
+    if "mariadb" in version.lower() and is_new_enough:
+        return
+    name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
+    raise StorageUnavailableError(
+        f'the log database is {name} "{version}"; accepted: MariaDB {".".join(map(str, OLDEST_VERSION))} or newer, '
+        "PostgreSQL and SQLite. Upgrade it, or set MELODY_LOGS_DATABASE_URI to another database"
+    )
+
+
+def limit_statements(connection: Connection, seconds: float) -> None:
+    """Let the server end each statement of this connection after *seconds*, or never (0); call it in no transaction."""
+    if connection.info.get("max_statement_time", 0) != seconds:
+        connection.exec_driver_sql(f"SET max_statement_time = {seconds}")
+        connection.rollback()
+        connection.info["max_statement_time"] = seconds
+
+
+@contextmanager
+def session_lock(connection: Connection, name: str, *, seconds: int = LOCK_SECONDS) -> Iterator[None]:
+    """Hold a lock of the server around whole transactions of *connection*; it goes with the session at the latest.
+
+    :raise StorageUnavailableError: if it is not free for *seconds*.
+    """
+    taken = connection.scalar(select(func.get_lock(name, seconds)))
+    connection.rollback()
+    if not taken:
+        raise StorageUnavailableError(f'the lock "{name}" was not free within {seconds} s')
+    try:
+        yield
+    finally:
+        _release(connection, name)
+
+
+def _release(connection: Connection, name: str) -> None:
+    if connection.invalidated:
+        return  # the session has ended, or is about to
+    try:
+        connection.rollback()
+        connection.scalar(select(func.release_lock(name)))
+        connection.rollback()
+    except DBAPIError:
+        # What was to be done is done or undone by now; ending the session frees the lock.
+        connection.invalidate()
+
+
+def says_missing_table(error: DBAPIError) -> bool:
+    """Say whether a table or column is not there."""
+    return _code_of(error) in (_NO_SUCH_TABLE, _NO_SUCH_COLUMN)
+
+
+def says_access_denied(error: DBAPIError) -> bool:
+    """Say whether the database user lacks a right."""
+    return _code_of(error) in _ACCESS_DENIED
+
+
+def _code_of(error: DBAPIError) -> Any:
+    original = error.orig
+    first = original.args[0] if original is not None and original.args else None
+    return first if isinstance(first, int) else getattr(original, "errno", None)
