@@ -32,7 +32,7 @@ class Attempt:
             if known.intersection(_RESULT):
                 known.update(_RESULT)
             given = {name: value for name, value in given.items() if name not in known}
-        elif given.keys() & set(_RESULT):
+        elif not given.keys().isdisjoint(_RESULT):
             for name in _RESULT:
                 self.fields.pop(name, None)
         self.fields |= given

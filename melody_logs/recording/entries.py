@@ -23,6 +23,8 @@ from .redaction import redact_links
 from .request_facts import RequestFacts
 
 _COLUMNS = {kind: frozenset(model.__table__.columns.keys()) for kind, model in MODELS.items()}
+# Made once: ``json.dumps`` would make one for each entry.
+_write_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _REFERRER_LIMIT = 1024
 _MOST_RECEIVERS = 320
 _LOCATION_TEXTS = {
@@ -123,7 +125,7 @@ def to_json(entry: Entry) -> bytes:
     """Write an entry as compact JSON in UTF-8, as it lies in the spool."""
     values = entry.values | {"occurred_at": entry.values["occurred_at"].isoformat()}
     body = {"kind": entry.kind, "event_id": entry.event_id, "amends": entry.amends, "values": values}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _write_json(body).encode("utf-8", "replace")
 
 
 def from_json(data: bytes) -> Entry:

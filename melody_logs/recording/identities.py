@@ -43,8 +43,12 @@ def protect_identity(typed: object, *, known: bool, key: bytes, marks: Marks) ->
 
 def hash_identity(identity: str, key: bytes) -> str:
     """Return the HMAC-SHA256 of an identity in hex, the same for any case, outer space and Unicode composition."""
-    folded = unicodedata.normalize("NFC", identity.strip()[:IDENTITY_LIMIT]).casefold()
-    return hmac.digest(key, unicodedata.normalize("NFC", folded).encode("utf-8", "replace"), "sha256").hex()
+    folded = identity.strip()[:IDENTITY_LIMIT]
+    if folded.isascii():
+        folded = folded.lower()
+    else:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", folded).casefold())
+    return hmac.digest(key, folded.encode("utf-8", "replace"), "sha256").hex()
 
 
 def is_email_address(text: str) -> bool:

@@ -21,6 +21,8 @@ _PARAMETER = re.compile(
     r"(?:[?&#;]|%3[Ff]|%26|%23)([\w.\-\[\]]{1,64})(?:=|%3[Dd])(?!https?(?::|%3[Aa]))"
     r"((?:[^&#;\s\"'<>`\\^{}|%]|%(?!3[Ff]|26|23)){1,4096})"
 )
+#: The address of a plain page, of words alone: none of the rules below finds anything in it.
+_PLAIN_LINK = re.compile(r"https?://[A-Za-z0-9.:\-]{1,255}(?:/[a-z._~\-]{0,15}){0,32}")
 _PIECE = re.compile(r"[^/?#&=;]+")
 _RANDOM_LENGTH = 20
 _END_PUNCTUATION = ".,;:!?)]*_"
@@ -29,6 +31,8 @@ _END_PUNCTUATION = ".,;:!?)]*_"
 def find_link_secrets(text: str) -> list[tuple[int, int]]:
     """Return the places of what looks secret in the links of a text, entities already read."""
     found: list[tuple[int, int]] = []
+    if _PLAIN_LINK.fullmatch(text):
+        return found
     if "://" in text:
         for match in _LINK.finditer(text):
             found.extend(_secret_segments(text, match.start(1), match.end(1), has_host=True))

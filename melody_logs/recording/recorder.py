@@ -51,10 +51,11 @@ class Recorder:
         """Record an attempt now. A signal or hook that sees it later in the request amends the same entry."""
         if not self.settings.enable_sign_in_log:
             return None
-        attempt = current_attempts().setdefault(_event_of(fields), Attempt())
-        if attempt.is_settled:
+        attempts, event = current_attempts(), _event_of(fields)
+        attempt = attempts.get(event)
+        if attempt is None or attempt.is_settled:
             # A second explicit record in one request is an attempt of its own.
-            attempt = current_attempts()[_event_of(fields)] = Attempt()
+            attempt = attempts[event] = Attempt()
         attempt.add(fields, only_missing=False)
         return self._write_attempt(attempt)
 

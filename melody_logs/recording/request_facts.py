@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from flask import has_request_context, request
 
@@ -17,8 +17,7 @@ _logger = logging.getLogger("melody_logs")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(NamedTuple):
     """Facts of one request as they came in: neither cleaned nor cut. All None outside a request."""
 
     ip: str | None = None
@@ -41,14 +40,16 @@ def read_request_facts(settings: Settings) -> RequestFacts:
     if not has_request_context():
         return _NO_FACTS
     try:
-        environ = request.environ
+        # The request itself: each look through Flask's proxy finds it anew.
+        current: Any = request._get_current_object()  # type: ignore[attr-defined]
+        environ = current.environ
         return RequestFacts(
-            ip=request.remote_addr,
+            ip=current.remote_addr,
             user_agent=environ.get("HTTP_USER_AGENT"),
             referrer=environ.get("HTTP_REFERER"),
-            endpoint=request.endpoint,
+            endpoint=current.endpoint,
             request_id=environ.get("HTTP_X_REQUEST_ID") or _trace_id(environ.get("HTTP_TRACEPARENT")),
-            header_location=locate_by_headers(request.headers, settings.location_headers)
+            header_location=locate_by_headers(current.headers, settings.location_headers)
             if settings.location_headers
             else None,
         )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melody_logs.recording import link_finder
 from melody_logs.recording.redaction import redact, redact_links, redact_response
 from melody_logs.recording.redaction_patterns import PLACEHOLDER
 from tests.recording import hostile
@@ -174,6 +175,13 @@ def test_referrers_lose_their_tokens() -> None:
         redact_links("https://example.org/reset?token=abc&x=1") == f"https://example.org/reset?token={PLACEHOLDER}&x=1"
     )
     assert redact_links("https://example.org/login") == "https://example.org/login"
+
+
+@given(link=st.from_regex(link_finder._PLAIN_LINK, fullmatch=True))
+def test_rules_find_nothing_in_a_link_that_they_are_spared(link: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(link_finder, "_PLAIN_LINK", re.compile(r"(?!)"))
+        assert redact_links(link) == link
 
 
 @given(text=hostile.texts, secret=st.text(st.characters(categories=["L", "N", "P"]), min_size=8, max_size=40))
