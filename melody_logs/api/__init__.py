@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, current_app
+from collections.abc import Callable
+
+from flask import Flask, Response, request
 
 from ..settings import Settings
 from . import failures, logs, tokens
@@ -20,7 +22,7 @@ def register(app: Flask, settings: Settings) -> None:
     A host that publishes something of its own at the key set's well-known address keeps it; ours is then not published.
     """
     _exempt_from_csrf(app)
-    app.before_request(_before_any_request)
+    app.before_request(_make_hook(app, settings))
     app.url_map.converters[LAST] = LastConverter
     api = GuestApi(app)
     api.register_blueprint(tokens.blueprint, url_prefix=settings.token_prefix)
@@ -29,9 +31,15 @@ def register(app: Flask, settings: Settings) -> None:
     app.extensions[failures.ROUTES_KEY] = OwnRoutes(app, (tokens.blueprint.name, logs.blueprint.name))
 
 
-def _before_any_request() -> Response | None:
-    _exempt_from_csrf(current_app)
-    return failures.answer_routing_error()
+def _make_hook(app: Flask, settings: Settings) -> Callable[[], Response | None]:
+    """Make what runs before every request of the host: it must cost next to nothing."""
+    own = failures.OwnPaths(settings)
+
+    def before_any_request() -> Response | None:
+        _exempt_from_csrf(app)
+        return failures.answer_routing_error(own) if request.path in own else None
+
+    return before_any_request
 
 
 def _exempt_from_csrf(app: Flask) -> None:

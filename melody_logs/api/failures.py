@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
 
 from ..errors import StorageUnavailableError
-from ..state import state_of
+from ..settings import Settings
 from .problems import ProblemError
 from .routes import OwnRoutes
 
@@ -36,16 +36,28 @@ def install(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(Exception, _answer_unexpected)
 
 
-def answer_routing_error() -> Response | None:
-    """Answer a 404 or 405 below our paths, which belongs to no blueprint; leave the host's alone.
+class OwnPaths:
+    """The paths below which every answer is ours, of an app with *settings*."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Below the token prefix the host may have routes, and so error pages, of its own.
+        self._prefixes = (f"{settings.api_prefix}/", f"{settings.token_prefix}/token/")
+
+    def __contains__(self, path: str) -> bool:
+        """Say whether *path*, or the pattern of a rule, is ours."""
+        return f"{path}/".startswith(self._prefixes)
+
+
+def answer_routing_error(own: OwnPaths) -> Response | None:
+    """Answer a 404 or 405 of one of our *own* paths, which belongs to no blueprint.
 
     A path that a pattern of the host caught, such as ``/<path:path>``, is one of them: a page with status 200 would
     look like an answer to a program.
     """
-    if not _is_ours(request.path) or isinstance(request.routing_exception, RequestRedirect):
+    if isinstance(request.routing_exception, RequestRedirect):
         return None
     rule = request.url_rule
-    if rule is not None and _is_ours(rule.rule):
+    if rule is not None and rule.rule in own:
         return None
     routes: OwnRoutes = current_app.extensions[ROUTES_KEY]
     error = routes.find_refusal(request.path, request.method) or request.routing_exception
@@ -60,12 +72,6 @@ def answer_http_exception(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     headers = {name: value for name, value in error.get_headers(request.environ) if name in _KEPT_HEADERS}
     return ProblemError(status, _DETAILS.get(status) or f"{error.name}.", headers=headers).to_response()
-
-
-def _is_ours(path: str) -> bool:
-    settings = state_of().settings
-    # Below the token prefix the host may have routes, and so error pages, of its own.
-    return f"{path}/".startswith((f"{settings.api_prefix}/", f"{settings.token_prefix}/token/"))
 
 
 _DETAILS = {

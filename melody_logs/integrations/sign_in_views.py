@@ -67,28 +67,36 @@ def install(app: Flask, recorder: Recorder) -> None:
     views: Mapping[str, WatchedView] = recorder.seams.watched_views
 
     def remember_user() -> None:
-        if _watched_view(views) is not None:
-            _watched().user_before = _attempted(_session_user, "the user before the request")
+        current = _current_request()
+        if _watched_view(views, current) is not None:
+            _watched(current).user_before = _attempted(_session_user, "the user before the request")
 
     def finish(response: Response) -> Response:
         _finish(recorder, views, response)
         return response
 
     def finish_after_exception(error: BaseException | None) -> None:
-        status = error.code or 500 if isinstance(error, HTTPException) else 500
-        _finish(recorder, views, None if error is None else Response(status=status))
+        _finish(recorder, views, None if error is None else Response(status=_status_of(error)))
 
     app.before_request_funcs.setdefault(None, []).insert(0, remember_user)
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
 
 
-def _watched_view(views: Mapping[str, WatchedView]) -> WatchedView | None:
-    return views.get(request.endpoint or "") if views and request.method == "POST" else None
+def _status_of(error: BaseException) -> int:
+    return error.code or 500 if isinstance(error, HTTPException) else 500
 
 
-def _watched() -> _Watched:
-    current: Any = request._get_current_object()  # type: ignore[attr-defined]
+def _current_request() -> Any:
+    """Give the request itself: each look through Flask's proxy finds it anew, and every request of the host pays."""
+    return request._get_current_object()  # type: ignore[attr-defined]
+
+
+def _watched_view(views: Mapping[str, WatchedView], current: Any) -> WatchedView | None:
+    return views.get(current.endpoint or "") if views and current.method == "POST" else None
+
+
+def _watched(current: Any) -> _Watched:
     watched: _Watched | None = getattr(current, _NAME, None)
     if watched is None:
         watched = _Watched()
@@ -98,10 +106,12 @@ def _watched() -> _Watched:
 
 def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
     try:
-        view = _watched_view(views)
-        if view is not None and response is not None and not _watched().is_noted:
-            _watched().is_noted = True
-            _note(recorder, view, response)
+        if response is not None:
+            current = _current_request()
+            view = _watched_view(views, current)
+            if view is not None and not _watched(current).is_noted:
+                _watched(current).is_noted = True
+                _note(recorder, view, response)
         recorder.finish_request()
     except Exception:
         logger.exception("what this request gathered could not be recorded; the host goes on")
@@ -111,36 +121,36 @@ def _note(recorder: Recorder, view: WatchedView, response: Response) -> None:
     outcome = _read_outcome(view, response)
     fields: dict[str, Any] = {
         "event": view.event,
-        "identity": _attempted(lambda: _read_identity(view.identity), f'the identity at "{view.endpoint}"'),
+        "identity": _attempted(lambda: _read_identity(view.identity), 'the identity at "%s"', view.endpoint),
         "method": view.method,
         "outcome": outcome,
     }
     if outcome == "success":
-        fields["user_id"] = _attempted(lambda: _read_user_id(view), f'the user at "{view.endpoint}"')
+        fields["user_id"] = _attempted(lambda: _read_user_id(view), 'the user at "%s"', view.endpoint)
     elif view.reason is not None:
         read_reason = view.reason
-        fields["reason"] = _attempted(lambda: read_reason(response), f'the reason at "{view.endpoint}"')
+        fields["reason"] = _attempted(lambda: read_reason(response), 'the reason at "%s"', view.endpoint)
     recorder.note_sign_in(fields, only_missing=True)
 
 
-def _attempted(read: Callable[[], T], what: str) -> T | None:
+def _attempted(read: Callable[[], T], what: str, *names: str) -> T | None:
     """Read a fact; one that cannot be read is left out and logged, and the attempt is recorded without it."""
     try:
         return read()
     except Exception:
-        logger.exception("%s could not be read; the attempt is recorded without it", what)
+        logger.exception(f"{what} could not be read; the attempt is recorded without it", *names)
         return None
 
 
 def _read_outcome(view: WatchedView, response: Response) -> str:
     if view.outcome is not None:
         ask = view.outcome
-        said = _attempted(lambda: ask(response), f'the outcome at "{view.endpoint}"')
+        said = _attempted(lambda: ask(response), 'the outcome at "%s"', view.endpoint)
         if isinstance(said, str) and said in OUTCOMES:
             return said
         if isinstance(said, bool):
             return "success" if said else "failure"
-    succeeded = _attempted(lambda: _has_succeeded(view, response), f'the answer of "{view.endpoint}"')
+    succeeded = _attempted(lambda: _has_succeeded(view, response), 'the answer of "%s"', view.endpoint)
     return "success" if succeeded else "failure"
 
 
@@ -148,7 +158,7 @@ def _has_succeeded(view: WatchedView, response: Response) -> bool:
     if response.status_code >= 400:
         return False
     user = _session_user()
-    if user is not None and user != _watched().user_before:
+    if user is not None and user != _watched(_current_request()).user_before:
         return True
     location = _redirects_to(response)
     if location is not None:
@@ -189,10 +199,11 @@ def _read_identity(reader: Reader) -> Any:
 
 def _is_body_at_hand() -> bool:
     """Say whether the body can be read: the host has, or it is small. One of unknown length is left alone."""
-    seen = vars(request._get_current_object())  # type: ignore[attr-defined]
-    if seen.get("_cached_data") is not None or ("form" in seen and not request.is_json):
+    current = _current_request()
+    seen = vars(current)
+    if seen.get("_cached_data") is not None or ("form" in seen and not current.is_json):
         return True
-    return 0 < (request.content_length or 0) <= LARGEST_BODY_BYTES
+    return 0 < (current.content_length or 0) <= LARGEST_BODY_BYTES
 
 
 def _read_user_id(view: WatchedView) -> Any:
@@ -200,7 +211,7 @@ def _read_user_id(view: WatchedView) -> Any:
         return view.user_id()
     user = _session_user()
     # Who signs out is in the session no more.
-    return _watched().user_before if user is None else user
+    return _watched(_current_request()).user_before if user is None else user
 
 
 def _session_user() -> Any:
