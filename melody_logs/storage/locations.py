@@ -121,8 +121,9 @@ def write_locations(database: Database, owner: str, results: Mapping[int, Locati
 
 
 def find_oldest_pending(connection: Connection) -> datetime | None:
-    """Read when the sign-in that waits longest for its location was recorded; None if none waits."""
-    waiting = select(_TABLE.c.recorded_at).where(_TABLE.c.geo_state == "pending")
+    """Read since when the sign-in that waits longest for its location has been there; None if none waits."""
+    # Not recorded_at: an imported row was recorded long before it came here.
+    waiting = select(_TABLE.c.updated_at).where(_TABLE.c.geo_state == "pending")
     moment: datetime | None = connection.scalar(waiting.order_by(_TABLE.c.id).limit(1))
     return moment
 

@@ -20,7 +20,8 @@ class EntryColumns:
     """What each of the three logs has.
 
     ``id`` rises in commit order; ``position`` rises with each visible change of a row and ``version`` counts them.
-    ``occurred_at`` is the host's clock, ``recorded_at`` and ``updated_at`` the database's.
+    ``occurred_at`` is the host's clock, ``recorded_at`` and ``updated_at`` the database's; an imported row has the time
+    of its source in both of the first two.
     """
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
@@ -134,7 +135,7 @@ class SignInLog(EntryColumns, Base):
 
 
 class SpoolProgress(Base):
-    """How far the drain has written each spool: what makes a replay do nothing."""
+    """How far the drain has written each spool, and an import each source: what makes a replay do nothing."""
 
     __tablename__ = "melody_spool_progress"
 
@@ -206,7 +207,7 @@ class Job(Base):
     actor: Mapped[str] = mapped_column(String(255))
     policy: Mapped[str | None] = mapped_column(String(255))
     cutoff: Mapped[datetime]
-    #: Rows with an id above this were not there when the job was made, and stay.
+    #: The end of the windows; what is as old and lies above is deleted after them.
     last_id: Mapped[int] = mapped_column(BigInteger)
     cursor: Mapped[int] = mapped_column(BigInteger, default=0)
     total_rows: Mapped[int] = mapped_column(BigInteger)

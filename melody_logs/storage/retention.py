@@ -12,6 +12,7 @@ from ..vocabulary import Kind
 from .columns import UtcDateTime
 from .database import Database
 from .models import TABLES, CountryTotal, HourlyTotal
+from .rows import is_one_of
 from .totals import TotalsChange, day_of, hour_of
 
 
@@ -66,7 +67,8 @@ def preview_clean(database: Database, kind: Kind, cutoff: datetime) -> Preview:
 def find_bounds(connection: Connection, kind: Kind, cutoff: datetime) -> Bounds:
     """Find the first and last id below *cutoff* by the index on ``recorded_at``.
 
-    Ids rise with ``recorded_at`` but where the database's clock was set back; :func:`delete_stragglers` takes those.
+    Ids rise with ``recorded_at`` but where older rows were imported, or the database's clock was set back;
+    :func:`delete_stragglers` takes those.
     """
     table = TABLES[kind]
     below = select(table.c.id).where(table.c.recorded_at < cutoff).limit(1)
@@ -87,7 +89,7 @@ def delete_stragglers(connection: Connection, kind: Kind, cutoff: datetime, *, l
     table = TABLES[kind]
     oldest = select(table.c.id).where(table.c.recorded_at < cutoff).order_by(table.c.recorded_at).limit(limit)
     ids = list(connection.scalars(oldest))
-    return _delete_counted(connection, kind, table.c.id.in_(ids)) if ids else Deleted(0, 0)
+    return _delete_counted(connection, kind, is_one_of(connection, table.c.id, ids)) if ids else Deleted(0, 0)
 
 
 def next_id(connection: Connection, kind: Kind, after_id: int) -> int | None:

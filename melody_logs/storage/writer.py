@@ -33,11 +33,16 @@ _REQUIRED_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class RowWrite:
-    """An entry on its way into its table: *values* by column name; *amends* if a row with its event id may be there."""
+    """An entry on its way into its table.
+
+    *values* by column name; *amends* if a row with its event id may be there; *recorded_at* where a new row is older
+    than this transaction, because it was imported.
+    """
 
     kind: Kind
     values: dict[str, Any]
     amends: bool = False
+    recorded_at: datetime | None = None
 
 
 def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite]) -> None:
@@ -45,7 +50,7 @@ def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite]) 
 
     Call it under the write lock, as the last work of the transaction.
 
-    :param now: the database's clock, which becomes ``recorded_at`` and ``updated_at``.
+    :param now: the database's clock, which becomes ``recorded_at`` (unless a row has its own) and ``updated_at``.
     """
     change = TotalsChange()
     by_kind: dict[Kind, list[RowWrite]] = defaultdict(list)
@@ -79,42 +84,60 @@ def measure_row(values: dict[str, Any]) -> int:
 def _write_kind(connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange) -> None:
     columns = [column.name for column in TABLES[kind].columns if column.name not in _WRITER_COLUMNS]
     merged = _merge_within_batch(kind, rows)
-    known = _find_known(connection, kind, [values["event_id"] for values, amends in merged if amends])
+    known = _find_known(connection, kind, [row.values["event_id"] for row in merged if row.amends])
+    # One instant for all, said once, unless rows bring their own.
+    shared = {"updated_at": now, "version": 1}
+    if all(row.recorded_at is None for row in merged):
+        shared["recorded_at"] = now
     inserts: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
     table = TABLES[kind]
     defaults = {name: value for name, value in _REQUIRED_DEFAULTS.items() if name in table.c}
     accepted = set(columns)
     position = allocate_positions(connection, kind, len(merged))
-    for offset, (values, _) in enumerate(merged):
-        row = known.get(values["event_id"])
-        if row is None:
+    for offset, row in enumerate(merged):
+        values = row.values
+        there = known.get(values["event_id"])
+        if there is None:
             if not values.keys() <= accepted:
                 values = {name: value for name, value in values.items() if name in accepted}
             stored = measure_row(values)
+            recorded_at = row.recorded_at or now
             full = {**defaults, **values, "position": position + offset, "stored_bytes": stored}
+            if "recorded_at" not in shared:
+                full["recorded_at"] = recorded_at
             inserts.append(full)
-            _count(change, kind, full, now, stored)
+            _count(change, kind, full, recorded_at, stored)
         else:
-            updates.append(_amend(kind, columns, row, values, position + offset, change))
+            updates.append(_amend(kind, columns, there, values, position + offset, change))
     if inserts:
-        insert_rows(connection, table, inserts, {"recorded_at": now, "updated_at": now, "version": 1})
+        insert_rows(connection, table, inserts, shared)
     if updates:
         update_rows(connection, table, updates, {"updated_at": now})
 
 
-def _merge_within_batch(kind: Kind, rows: Iterable[RowWrite]) -> list[tuple[dict[str, Any], bool]]:
+def _merge_within_batch(kind: Kind, rows: Iterable[RowWrite]) -> list[RowWrite]:
     """Join the phases of one event that meet in a batch, so that each event is written once."""
-    merged: dict[str, tuple[dict[str, Any], bool]] = {}
+    merged: dict[str, RowWrite] = {}
     for row in rows:
         event_id = row.values["event_id"]
         before = merged.get(event_id)
-        if before is None:
-            merged[event_id] = (row.values, row.amends)
-        else:
+        if before is not None:
             # The row may be older than this batch if either phase says so.
-            merged[event_id] = (merge_values(kind, before[0], row.values), before[1] or row.amends)
+            amends = before.amends or row.amends
+            row = RowWrite(kind, merge_values(kind, before.values, row.values), amends, before.recorded_at)
+        merged[event_id] = row
     return list(merged.values())
+
+
+def find_known_events(connection: Connection, kind: Kind, event_ids: Sequence[str]) -> set[str]:
+    """Say which of the events have a row."""
+    table = TABLES[kind]
+    known: set[str] = set()
+    for start in range(0, len(event_ids), _IDS_A_QUERY):
+        chunk = event_ids[start : start + _IDS_A_QUERY]
+        known.update(connection.scalars(select(table.c.event_id).where(table.c.event_id.in_(chunk))))
+    return known
 
 
 def _find_known(connection: Connection, kind: Kind, event_ids: list[str]) -> dict[str, Row[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from datetime import timedelta
 
@@ -11,6 +12,8 @@ from melody_logs.errors import StorageUnavailableError
 from melody_logs.storage.database import Database
 from melody_logs.storage.models import MODELS
 from melody_logs.storage.queries import count_rows
+from melody_logs.storage.retention import preview_clean
+from melody_logs.storage.writer import find_known_events
 from tests.storage.rows import NOW, assert_totals_match, make_database, message, read_all, sign_in, write
 
 
@@ -115,6 +118,28 @@ def test_the_id_of_a_deleted_newest_row_is_not_given_again(database: Database) -
         connection.execute(MODELS["sign-in"].__table__.delete())  # type: ignore[attr-defined]
     write(database, sign_in())
     assert read_all(database, "sign-in")[0].id > row.id
+
+
+def test_row_may_bring_the_age_it_had(database: Database) -> None:
+    """Beside one that is recorded now, each is counted in its own hour."""
+    old = dataclasses.replace(sign_in(identity="old"), recorded_at=NOW - timedelta(days=400))
+    write(database, old, sign_in(identity="new"))
+    rows = {row.identity: row for row in read_all(database, "sign-in")}
+    assert rows["old"].recorded_at == NOW - timedelta(days=400)
+    assert rows["old"].updated_at == rows["new"].recorded_at > NOW
+    assert preview_clean(database, "sign-in", NOW - timedelta(days=399)).rows == 1
+    assert_totals_match(database)
+
+
+def test_events_that_have_a_row_are_known(database: Database) -> None:
+    rows = [sign_in() for _ in range(3)]
+    write(database, *rows)
+    ids = [row.values["event_id"] for row in rows]
+    with database.read() as connection:
+        assert find_known_events(connection, "sign-in", [*ids[1:], *(str(uuid.uuid4()) for _ in range(600))]) == {
+            *ids[1:]
+        }
+        assert find_known_events(connection, "email", ids) == set()
 
 
 def test_missing_tables_are_explained_with_the_command(database_url: str) -> None:
