@@ -19,3 +19,7 @@ class StorageUnavailableError(MelodyLogsError):
 
 class GeolocationUnavailableError(MelodyLogsError):
     """A configured location file cannot be read; the message names it. Sign-ins keep waiting until it is back."""
+
+
+class ImportSourceError(MelodyLogsError):
+    """The database to import from cannot be read, or is not what it should be; the message says why."""

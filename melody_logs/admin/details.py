@@ -24,6 +24,7 @@ _DEEDS = {
     "unreadable": "what was given could not be turned into text",
     "invalid": "what was given was not usable and was left out",
     "failed": "the host's function failed, the entry was kept as it was",
+    "imported": "taken over from a Melody Auth database",
 }
 
 

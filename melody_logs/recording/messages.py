@@ -17,7 +17,7 @@ SUBJECT_LIMIT = 998
 RESPONSE_LIMIT = 16_384
 _CONTENT_TYPE_LIMIT = 32
 #: How much more than the limit is redacted, so that a secret across the limit is seen whole.
-_MARGIN = 65_536
+REDACTION_MARGIN = 65_536
 _SUBJECT_MARGIN = 4_096
 #: What is dropped when the text ends where it was cut before redaction: half a secret may stand there.
 _TAIL = 512
@@ -58,9 +58,9 @@ def _redact_texts(fields: Mapping[str, Any], limit_bytes: int, marks: Marks) -> 
     def redact_answer(text: str) -> Redacted:
         return redact_response(text, secrets)
 
-    content = _redact_within(fields.get("content"), limit_bytes, _MARGIN, "content", redact_text, marks)
+    content = _redact_within(fields.get("content"), limit_bytes, REDACTION_MARGIN, "content", redact_text, marks)
     subject = _redact_within(fields.get("subject"), SUBJECT_LIMIT, _SUBJECT_MARGIN, "subject", redact_text, marks)
-    answer = _redact_within(fields.get("response"), RESPONSE_LIMIT, _MARGIN, "response", redact_answer, marks)
+    answer = _redact_within(fields.get("response"), RESPONSE_LIMIT, REDACTION_MARGIN, "response", redact_answer, marks)
     content = clean_text(content, limit=limit_bytes, name="content", marks=marks, one_line=False)
     return {
         "content": _cut_bytes(content, limit_bytes, marks),
@@ -111,7 +111,7 @@ def _count_bytes(content: object) -> int:
         return memoryview(content).nbytes
     if content is None:
         return 0
-    return len(to_text(content, limit=_MARGIN, name="content", marks=Marks()).encode("utf-8", "surrogatepass"))
+    return len(to_text(content, limit=REDACTION_MARGIN, name="content", marks=Marks()).encode("utf-8", "surrogatepass"))
 
 
 def _read_content_type(given: object, content: object, marks: Marks) -> str:

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from ..vocabulary import Kind
 from .columns import Base
 from .models import Gap, Heartbeat, SpoolProgress
 
 #: A progress row outlives its spool file by this: a copy of the file restored from a backup is not written again.
 PROGRESS_KEPT_DAYS = 90
+#: No spool is named so: they have UUIDs.
+_IMPORT_PREFIX = "import:"
+_SPOOL_LENGTH = 36
 
 
 class GapCount(NamedTuple):
@@ -37,9 +41,32 @@ def advance_progress(connection: Connection, spool: str, last_entry: int, now: d
 
 
 def forget_old_progress(connection: Connection, now: datetime) -> int:
-    """Delete the rows that nothing has moved for ``PROGRESS_KEPT_DAYS``; return how many they were."""
+    """Delete the rows of spools that nothing has moved for ``PROGRESS_KEPT_DAYS``; return how many they were."""
     oldest = now - timedelta(days=PROGRESS_KEPT_DAYS)
-    return connection.execute(delete(SpoolProgress).where(SpoolProgress.updated_at < oldest)).rowcount
+    old = delete(SpoolProgress).where(SpoolProgress.updated_at < oldest)
+    return connection.execute(old.where(SpoolProgress.spool.not_like(f"{_IMPORT_PREFIX}%"))).rowcount
+
+
+def name_import_mark(kind: Kind, event_id: str) -> str:
+    """Name the place in a source that the row of *event_id* is at."""
+    return f"{_IMPORT_PREFIX}{kind}:{event_id.replace('-', '')}"[:_SPOOL_LENGTH]
+
+
+def read_import_marks(connection: Connection, kind: Kind) -> dict[str, int]:
+    """Read how far sources were imported: names of their last rows, with the ids that these have in the source.
+
+    They are never forgotten: rows that were imported, and cleaned up since, would come back.
+    """
+    marks = select(SpoolProgress.spool, SpoolProgress.last_entry)
+    found = connection.execute(marks.where(SpoolProgress.spool.like(f"{_IMPORT_PREFIX}{kind}:%")))
+    return {mark: last_id for mark, last_id in found}
+
+
+def move_import_mark(connection: Connection, before: str | None, mark: str, last_id: int, now: datetime) -> None:
+    """Put *mark* in the place of the mark *before*; call it in the transaction that writes the rows."""
+    if before is not None:
+        connection.execute(delete(SpoolProgress).where(SpoolProgress.spool == before))
+    advance_progress(connection, mark, last_id, now)
 
 
 def write_gaps(connection: Connection, now: datetime, spool: str, gaps: Iterable[GapCount]) -> None:

@@ -1,0 +1,120 @@
+"""Rows of a Melody Auth database as entries of ours: redacted, cleaned and limited as if they were recorded here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from ..geolocation.location import Lookup
+from ..geolocation.records import read_record
+from ..settings import Settings
+from ..storage.melody_auth import SourceRow
+from ..storage.writer import RowWrite
+from ..vocabulary import Kind
+from .entries import Entry, build_message, build_sign_in, to_row
+from .messages import REDACTION_MARGIN, RESPONSE_LIMIT
+from .request_facts import RequestFacts
+
+#: Says in a row's marks where it comes from.
+IMPORTED = "entry:imported"
+GEO_SOURCE = "Melody Auth"
+_NAMESPACE = uuid.UUID("6d656c6f-6479-8c6f-8773-696d706f7274")
+_COMPARED_CHARACTERS = 1_024
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+#: Clocks, and time zones, may differ by this.
+_TOLERANCE = timedelta(days=1)
+
+
+def text_limits(settings: Settings) -> dict[str, int]:
+    """Say how many characters of a column are needed, so that a secret across a limit is seen whole."""
+    body = settings.body_max_kilobytes * 1024
+    return {"content": body + REDACTION_MARGIN + 1, "response": RESPONSE_LIMIT + REDACTION_MARGIN + 1}
+
+
+def name_event(kind: Kind, row: SourceRow) -> str:
+    """Make the event id of a source's row from the row alone.
+
+    So the same row has the same id wherever its database was moved, copied or exported to.
+    """
+    facts = [kind, row.id, row.created_at, *(_head(row.values[name]) for name in sorted(row.values))]
+    return str(uuid.uuid5(_NAMESPACE, json.dumps(facts, separators=(",", ":"))))
+
+
+def build_imported(kind: Kind, row: SourceRow, *, zone: tzinfo, now: datetime, settings: Settings) -> RowWrite:
+    """Make what the writer takes of a source's row; it is as old as it was there.
+
+    A time that cannot be read, or lies before 1970 or in the future, becomes the time of the import, marked
+    ``occurred_at:invalid``.
+
+    :param zone: the time zone of the source's times.
+    :param now: the clock of the log database.
+    """
+    event_id = name_event(kind, row)
+    marks = [IMPORTED]
+    if kind == "sign-in":
+        entry = _build_sign_in(row, event_id, marks)
+    else:
+        fields = {name: row.values[name] for name in ("success", "receiver", "response", "content")}
+        entry = build_message(kind, fields, facts=RequestFacts(), settings=settings, event_id=event_id)
+        entry.values["content_bytes"] = row.values["content_bytes"] or 0
+    created_at = _read_time(row.created_at, zone, now)
+    if created_at is None:
+        marks.append("occurred_at:invalid")
+    entry.values["occurred_at"] = created_at or now
+    entry.values["marks"] = " ".join([*marks, entry.values["marks"] or ""]).strip()
+    return dataclasses.replace(to_row(entry), recorded_at=created_at)
+
+
+def _build_sign_in(row: SourceRow, event_id: str, marks: list[str]) -> Entry:
+    """Melody Auth writes a row when it gives out tokens, so each is a success."""
+    ip = row.values["ip"]
+    facts = RequestFacts(ip=ip, header_location=_read_detail(row.values["detail"], marks))
+    fields = {"user_id": _read_user_id(row.values["userId"]), "ip": ip, "success": True}
+    return build_sign_in(fields, facts=facts, key=b"", event_id=event_id)
+
+
+def _read_user_id(value: Any) -> Any:
+    """Give a user id; 0 is what the rows have that are older than the column."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value or None
+
+
+def _read_detail(text: str | None, marks: list[str]) -> Lookup | None:
+    """Read the place that Cloudflare told Melody Auth; None if it names no country."""
+    if not text:
+        return None
+    try:
+        detail = json.loads(text)
+    except (ValueError, RecursionError):
+        detail = None
+    if not isinstance(detail, Mapping):
+        marks.append("detail:invalid")
+        return None
+    location = read_record(
+        {
+            **{name: detail.get(name) for name in ("continent", "region", "city", "timezone", "latitude")},
+            "country_code": detail.get("country"),
+            "region_code": detail.get("regionCode"),
+            "lng": detail.get("longitude"),
+        }
+    )
+    return Lookup("done", location, GEO_SOURCE) if location is not None and location.country else None
+
+
+def _read_time(text: str | None, zone: tzinfo, now: datetime) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat((text or "").strip())
+        moment = (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if _EARLIEST <= moment <= now + _TOLERANCE else None
+
+
+def _head(value: Any) -> str | None:
+    """Cut a value to what is compared, which must not depend on how much of it was read."""
+    return None if value is None else str(value)[:_COMPARED_CHARACTERS]

@@ -1,0 +1,1 @@
+"""Importing the logs of a Melody Auth database."""
