@@ -75,14 +75,15 @@ class _RowsPerSecond(ProgressColumn):
 def _import_with_progress(state: State, source: MelodyAuthDatabase, plans: Sequence[ImportPlan]) -> list[ImportReceipt]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RowsPerSecond())
     receipts = []
-    with Progress(*columns, TimeRemainingColumn(), console=console()) as progress:
+    is_idle = not any(plan.new for plan in plans)
+    with Progress(*columns, TimeRemainingColumn(), console=console(), disable=is_idle) as progress:
         for plan in plans:
             bar = progress.add_task(TITLES[plan.kind], total=plan.new, visible=plan.new > 0)
 
             def show(receipt: ImportReceipt, bar: TaskID = bar) -> None:
                 progress.update(bar, completed=receipt.read)
 
-            receipts.append(run_import(state.database, source, plan, state.settings, on_progress=show))
+            receipts.append(run_import(state.database, source, plan, state.settings, state.seams, on_progress=show))
             progress.stop_task(bar)
     return receipts
 
@@ -96,9 +97,12 @@ def _show_plans(plans: Sequence[ImportPlan]) -> None:
 
 
 def _show_receipts(receipts: Sequence[ImportReceipt]) -> None:
-    table = _table("Read", "Imported", "Already there", "Deleted there", "Set aside")
+    table = _table("Read", "Imported", "Already there", "Deleted there", "Excluded", "Set aside")
     for receipt in receipts:
-        numbers = receipt.read, receipt.imported, receipt.already_there, receipt.deleted, receipt.set_aside
+        numbers = (
+            *(receipt.read, receipt.imported, receipt.already_there),
+            *(receipt.deleted, receipt.excluded, receipt.set_aside),
+        )
         table.add_row(TITLES[receipt.kind], *(f"{number:,}" for number in numbers))
     console().print(table)
     for receipt in receipts:

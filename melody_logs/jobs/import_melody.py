@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..recording.imported import build_imported, name_event
 from ..recording.poison import ReadEntry, Rejection, write_what_passes
+from ..recording.seams import Seams
 from ..settings import Settings
 from ..storage.database import Database
 from ..storage.melody_auth import MelodyAuthDatabase, SourceRow
@@ -52,6 +53,8 @@ class ImportReceipt:
     already_there: int = 0
     #: Rows that are marked as deleted in the source.
     deleted: int = 0
+    #: Rows that the host's ``exclude`` leaves out.
+    excluded: int = 0
     set_aside: int = 0
     set_aside_rows: list[SetAside] = field(default_factory=list)
 
@@ -93,6 +96,7 @@ def run_import(
     source: MelodyAuthDatabase,
     plan: ImportPlan,
     settings: Settings,
+    seams: Seams,
     *,
     on_progress: Callable[[ImportReceipt], None] = lambda receipt: None,
 ) -> ImportReceipt:
@@ -106,11 +110,13 @@ def run_import(
     """
     receipt = ImportReceipt(plan.kind)
     after_id, mark = plan.after_id, plan.mark
+    if plan.last_id is not None:
+        source.wait_for_writers()
     while plan.last_id is not None:
         batch = source.read_batch(plan.kind, after_id=after_id, last_id=plan.last_id)
         if not batch:
             break
-        mark = _import_batch(database, source, batch, mark, settings, receipt)
+        mark = _import_batch(database, source, batch, mark, settings, seams, receipt)
         after_id = batch[-1].id
         on_progress(receipt)
     return receipt
@@ -122,6 +128,7 @@ def _import_batch(
     batch: Sequence[SourceRow],
     mark: str | None,
     settings: Settings,
+    seams: Seams,
     receipt: ImportReceipt,
 ) -> str:
     """Write one batch; return the name of the place that the source is imported to now."""
@@ -129,7 +136,8 @@ def _import_batch(
     with database.read() as connection:
         now = database.now(connection)
     # Before the lock: redaction takes longer than writing, and others want to write.
-    entries, unreadable = _build_entries(source, kind, batch, now, settings)
+    present = [row for row in batch if not row.is_deleted]
+    entries, unreadable = _build_entries(source, kind, present, now, settings, seams)
     following = name_import_mark(kind, name_event(kind, batch[-1]))
     with database.write() as connection:
         now = database.now(connection)
@@ -138,7 +146,8 @@ def _import_batch(
         fresh = [entry for entry in entries if entry.row.values["event_id"] not in known]
         rejected = write_what_passes(connection, now, fresh) if fresh else []
     receipt.read += len(batch)
-    receipt.deleted += len(batch) - len(entries) - len(unreadable)
+    receipt.deleted += len(batch) - len(present)
+    receipt.excluded += len(present) - len(entries) - len(unreadable)
     receipt.already_there += len(entries) - len(fresh)
     receipt.imported += len(fresh) - len(rejected)
     receipt.add_set_aside([*unreadable, *rejected])
@@ -146,18 +155,22 @@ def _import_batch(
 
 
 def _build_entries(
-    source: MelodyAuthDatabase, kind: Kind, batch: Sequence[SourceRow], now: datetime, settings: Settings
+    source: MelodyAuthDatabase,
+    kind: Kind,
+    rows: Sequence[SourceRow],
+    now: datetime,
+    settings: Settings,
+    seams: Seams,
 ) -> tuple[list[ReadEntry], list[Rejection]]:
     entries: list[ReadEntry] = []
     unreadable: list[Rejection] = []
-    for row in batch:
-        if row.is_deleted:
-            continue
+    for row in rows:
         try:
-            built = build_imported(kind, row, zone=source.time_zone, now=now, settings=settings)
+            built = build_imported(kind, row, zone=source.time_zone, now=now, settings=settings, seams=seams)
         except Exception as error:  # whatever it is, the others must pass
             # Its message may quote the row.
             unreadable.append(Rejection(row.id, ValueError(f"it cannot be read ({type(error).__name__})")))
         else:
-            entries.append(ReadEntry(row.id, built))
+            if built is not None:
+                entries.append(ReadEntry(row.id, built))
     return entries, unreadable

@@ -15,9 +15,11 @@ from ..settings import Settings
 from ..storage.melody_auth import SourceRow
 from ..storage.writer import RowWrite
 from ..vocabulary import Kind
+from .cleaning import MARKS_LIMIT
 from .entries import Entry, build_message, build_sign_in, to_row
 from .messages import REDACTION_MARGIN, RESPONSE_LIMIT
 from .request_facts import RequestFacts
+from .seams import Seams
 
 #: Says in a row's marks where it comes from.
 IMPORTED = "entry:imported"
@@ -44,37 +46,51 @@ def name_event(kind: Kind, row: SourceRow) -> str:
     return str(uuid.uuid5(_NAMESPACE, json.dumps(facts, separators=(",", ":"))))
 
 
-def build_imported(kind: Kind, row: SourceRow, *, zone: tzinfo, now: datetime, settings: Settings) -> RowWrite:
-    """Make what the writer takes of a source's row; it is as old as it was there.
+def build_imported(
+    kind: Kind, row: SourceRow, *, zone: tzinfo, now: datetime, settings: Settings, seams: Seams
+) -> RowWrite | None:
+    """Make what the writer takes of a source's row; it is as old as it was there. None if the host leaves it out.
 
-    A time that cannot be read, or lies before 1970 or in the future, becomes the time of the import, marked
-    ``occurred_at:invalid``.
+    The host's ``transform`` and ``exclude`` see the row as if it were recorded. A time that cannot be read, or lies
+    before 1970 or in the future, becomes the time of the import, marked ``occurred_at:invalid``.
 
     :param zone: the time zone of the source's times.
     :param now: the clock of the log database.
     """
+    fields = seams.apply_transform(kind, _read_fields(kind, row))
+    if seams.excludes(kind, fields):
+        return None
+    marks = [IMPORTED, *str(fields.pop("marks", None) or "").split()]
     event_id = name_event(kind, row)
-    marks = [IMPORTED]
     if kind == "sign-in":
-        entry = _build_sign_in(row, event_id, marks)
+        entry = _build_sign_in(fields, row, event_id, marks)
     else:
-        fields = {name: row.values[name] for name in ("success", "receiver", "response", "content")}
         entry = build_message(kind, fields, facts=RequestFacts(), settings=settings, event_id=event_id)
-        entry.values["content_bytes"] = row.values["content_bytes"] or 0
+        entry.values["content_bytes"] = max(row.values["content_bytes"] or 0, entry.values["content_bytes"])
     created_at = _read_time(row.created_at, zone, now)
     if created_at is None:
         marks.append("occurred_at:invalid")
     entry.values["occurred_at"] = created_at or now
-    entry.values["marks"] = " ".join([*marks, entry.values["marks"] or ""]).strip()
+    entry.values["marks"] = " ".join([*marks, entry.values["marks"] or ""]).strip()[:MARKS_LIMIT]
     return dataclasses.replace(to_row(entry), recorded_at=created_at)
 
 
-def _build_sign_in(row: SourceRow, event_id: str, marks: list[str]) -> Entry:
-    """Melody Auth writes a row when it gives out tokens, so each is a success."""
-    ip = row.values["ip"]
-    facts = RequestFacts(ip=ip, header_location=_read_detail(row.values["detail"], marks))
-    fields = {"user_id": _read_user_id(row.values["userId"]), "ip": ip, "success": True}
-    return build_sign_in(fields, facts=facts, key=b"", event_id=event_id)
+def _read_fields(kind: Kind, row: SourceRow) -> dict[str, Any]:
+    """Say what the row says in the keywords of ``record_*``.
+
+    Melody Auth writes a sign-in when it gives out tokens, so each is a success.
+    """
+    if kind == "sign-in":
+        return {"user_id": _read_user_id(row.values["userId"]), "ip": row.values["ip"], "success": True}
+    return {name: row.values[name] for name in ("success", "receiver", "response", "content")}
+
+
+def _build_sign_in(fields: Mapping[str, Any], row: SourceRow, event_id: str, marks: list[str]) -> Entry:
+    facts = RequestFacts(ip=fields.get("ip"), header_location=_read_detail(row.values["detail"], marks))
+    entry = build_sign_in(fields, facts=facts, key=b"", event_id=event_id)
+    # Without a name typed there, only a transform can have given one, and the key of its hash is not at hand.
+    entry.values["identity_hash"] = None
+    return entry
 
 
 def _read_user_id(value: Any) -> Any:

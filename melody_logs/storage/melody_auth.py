@@ -6,6 +6,7 @@ Names and forms are those of Melody Auth's migrations, as of 2026: ``email_log``
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ BATCH_ROWS = 1_000
 BATCH_BYTES = 8 * 1024 * 1024
 _ROWS_A_PORTION = 50
 _IDS_A_QUERY = 500
+_WRITERS_SECONDS = 10.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,25 @@ class MelodyAuthDatabase:
         if found.last_id is not None:
             self._check_id(kind, found.last_id)
         return found
+
+    def wait_for_writers(self) -> None:
+        """Wait, for at most ten seconds, until the transactions that write at this moment have ended.
+
+        On PostgreSQL a row may become visible after one with a higher id: who reads up to an id and goes on from there
+        would miss it. SQLite has one writer at a time.
+        """
+        if self._is_sqlite:
+            return
+        first_later = self._read_transaction_id("xmax")
+        end = time.monotonic() + _WRITERS_SECONDS
+        while self._read_transaction_id("xmin") < first_later and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+
+    def _read_transaction_id(self, name: str) -> int:
+        """Read ``xmin``, the oldest transaction under way, or ``xmax``, the first that has not begun."""
+        with self._read() as connection:
+            snapshot = f"SELECT pg_snapshot_{name}(pg_current_snapshot())::text::bigint"
+            return int(connection.exec_driver_sql(snapshot).scalar_one())
 
     def read_batch(self, kind: Kind, *, after_id: int | None, last_id: int) -> list[SourceRow]:
         """Read the next rows with ``after_id < id <= last_id`` by id: at most ``BATCH_ROWS``, about ``BATCH_BYTES``."""

@@ -8,6 +8,7 @@ from types import FrameType
 
 from melody_logs.jobs.import_melody import plan_import, run_import
 from melody_logs.recording.imported import text_limits
+from melody_logs.recording.seams import Seams
 from melody_logs.settings import Settings
 from melody_logs.storage.melody_auth import MelodyAuthDatabase
 from tests.storage.rows import make_database
@@ -31,7 +32,7 @@ def main() -> None:
                 os._exit(CRASHED)
 
     sys.setprofile(crash)
-    run_import(database, source, plan_import(database, source, "sign-in"), settings)
+    run_import(database, source, plan_import(database, source, "sign-in"), settings, Seams())
 
 
 if __name__ == "__main__":

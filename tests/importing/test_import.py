@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from melody_logs.health import check_health
 from melody_logs.state import state_of
@@ -22,7 +24,7 @@ from tests.storage.rows import sign_in as recorded_sign_in
 
 
 def numbers(output: str, title: str) -> list[int]:
-    """Read a line of the receipt: read, imported, already there, deleted there, set aside."""
+    """Read a line of the receipt: read, imported, already there, deleted there, excluded, set aside."""
     (line,) = re.findall(rf"^ *{title} +([\d, ]+)$", output, re.M)
     return [int(number.replace(",", "")) for number in line.split()]
 
@@ -59,11 +61,11 @@ def test_every_field_comes_over(source: Source, host: Host) -> None:
 
 def test_second_run_takes_only_what_is_new(source: Source, host: Host) -> None:
     source.insert("sign_in_log", many(2_500))
-    assert numbers(host.import_from(source), "Sign-ins") == [2_500, 2_500, 0, 0, 0]
+    assert numbers(host.import_from(source), "Sign-ins") == [2_500, 2_500, 0, 0, 0, 0]
     output = host.import_from(source)
-    assert numbers(output, "Sign-ins") == [0, 0, 0, 0, 0] and "nothing new" in output
+    assert numbers(output, "Sign-ins") == [0, 0, 0, 0, 0, 0] and "nothing new" in output
     source.insert("sign_in_log", [sign_in(userId=9), sign_in(userId=9)])
-    assert numbers(host.import_from(source), "Sign-ins") == [2, 2, 0, 0, 0]
+    assert numbers(host.import_from(source), "Sign-ins") == [2, 2, 0, 0, 0, 0]
     rows = host.rows("sign-in")
     assert len(rows) == len({row.event_id for row in rows}) == 2_502
     assert [row.recorded_at for row in rows[:2_500]] == sorted(row.recorded_at for row in rows[:2_500])
@@ -79,8 +81,8 @@ def test_moved_source_is_known_again(sqlite_source: Source, postgresql_source: S
     postgresql_source.insert("sign_in_log", [*rows, sign_in(userId=9)])
     postgresql_source.insert("email_log", [message(content="naïve ☃" * 3_000)])
     output = sqlite_host.import_from(postgresql_source)
-    assert numbers(output, "Sign-ins") == [1, 1, 0, 0, 0]
-    assert numbers(output, "Email") == [0, 0, 0, 0, 0]
+    assert numbers(output, "Sign-ins") == [1, 1, 0, 0, 0, 0]
+    assert numbers(output, "Email") == [0, 0, 0, 0, 0, 0]
 
 
 def test_older_copy_of_a_source_doubles_nothing(sqlite_source: Source, tmp_path: Path, host: Host) -> None:
@@ -89,9 +91,9 @@ def test_older_copy_of_a_source_doubles_nothing(sqlite_source: Source, tmp_path:
     older.write_bytes(Path(str(sqlite_source.engine.url.database)).read_bytes())
     sqlite_source.insert("sign_in_log", [sign_in(userId=9)])
     host.import_from(sqlite_source)
-    assert numbers(host.import_from(f"sqlite:///{older}"), "Sign-ins") == [100, 0, 100, 0, 0]
+    assert numbers(host.import_from(f"sqlite:///{older}"), "Sign-ins") == [100, 0, 100, 0, 0, 0]
     assert len(host.rows("sign-in")) == 101
-    assert numbers(host.import_from(sqlite_source), "Sign-ins") == [0, 0, 0, 0, 0]
+    assert numbers(host.import_from(sqlite_source), "Sign-ins") == [0, 0, 0, 0, 0, 0]
 
 
 def test_cleaned_rows_do_not_come_back_after_100_days(source: Source, host: Host) -> None:
@@ -101,7 +103,7 @@ def test_cleaned_rows_do_not_come_back_after_100_days(source: Source, host: Host
     with host.database.write() as connection:
         connection.execute(update(SpoolProgress).values(updated_at=datetime(2020, 1, 1, tzinfo=UTC)))
         assert forget_old_progress(connection, host.database.now(connection)) == 0
-    assert numbers(host.import_from(source), "Sign-ins") == [0, 0, 0, 0, 0]
+    assert numbers(host.import_from(source), "Sign-ins") == [0, 0, 0, 0, 0, 0]
     assert host.rows("sign-in") == []
 
 
@@ -132,9 +134,9 @@ def test_secrets_of_bodies_are_removed(source: Source, host: Host) -> None:
 def test_rows_deleted_in_the_source_stay_there(source: Source, host: Host) -> None:
     source.insert("sms_log", [message(content=word, deletedAt=None) for word in ("one", "two")])
     source.insert("sms_log", [message(content="three", deletedAt="2025-04-01 00:00:00")])
-    assert numbers(host.import_from(source), "SMS") == [3, 2, 0, 1, 0]
+    assert numbers(host.import_from(source), "SMS") == [3, 2, 0, 1, 0, 0]
     assert [row.content for row in host.rows("sms")] == ["one", "two"]
-    assert numbers(host.import_from(source), "SMS") == [0, 0, 0, 0, 0]
+    assert numbers(host.import_from(source), "SMS") == [0, 0, 0, 0, 0, 0]
 
 
 def test_sign_in_without_a_place_is_located_later(source: Source, host: Host) -> None:
@@ -160,6 +162,19 @@ def test_times_of_postgresql_are_read_in_its_zone(postgresql_source: Source, sql
     assert row.recorded_at == datetime(2025, 7, 1, 10, tzinfo=UTC)
 
 
+def test_row_that_commits_after_one_with_a_higher_id_is_not_missed(
+    postgresql_source: Source, sqlite_host: Host
+) -> None:
+    with ThreadPoolExecutor(1) as pool, postgresql_source.engine.connect() as connection:
+        connection.execute(text("INSERT INTO sign_in_log (\"userId\", ip) VALUES (1, '8.8.8.8')"))
+        postgresql_source.insert("sign_in_log", [sign_in(userId=2)])
+        under_way = pool.submit(sqlite_host.import_from, postgresql_source)
+        time.sleep(1)
+        connection.commit()
+        assert numbers(under_way.result(), "Sign-ins") == [2, 2, 0, 0, 0, 0]
+    assert [row.user_id for row in sqlite_host.rows("sign-in")] == ["1", "2"]
+
+
 def test_old_rows_above_newer_ids_are_cleaned(sqlite_source: Source, host: Host) -> None:
     """Imported after going live, the rows are older than those below them."""
     write(host.database, *(recorded_sign_in() for _ in range(3)), age=timedelta(days=40))
@@ -178,8 +193,33 @@ def test_kinds_can_be_chosen_and_need_not_be_enabled(sqlite_source: Source, sqli
     sqlite_source.insert("email_log", [message()])
     host = Host(app)
     output = host.import_from(sqlite_source, "--kind", "sms")
-    assert numbers(output, "SMS") == [1, 1, 0, 0, 0] and "Email" not in output
+    assert numbers(output, "SMS") == [1, 1, 0, 0, 0, 0] and "Email" not in output
     assert (len(host.rows("sms")), len(host.rows("email"))) == (1, 0)
+
+
+def test_transform_and_exclude_of_the_host_are_asked(sqlite_source: Source, sqlite_url: str, tmp_path: Path) -> None:
+    app, logs = make_host(sqlite_url, tmp_path=tmp_path)
+    seen = []
+
+    @logs.transform
+    def shorten(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        seen.append((kind, sorted(fields)))
+        return fields | {"ip": "192.0.2.0"} if kind == "sign-in" else fields
+
+    @logs.exclude
+    def leave_out(kind: str, fields: dict[str, Any]) -> bool:
+        if fields.get("receiver") == "+2":
+            raise RuntimeError("the host's own fault")
+        return fields.get("receiver") == "+1"
+
+    sqlite_source.insert("sms_log", [message(receiver=receiver) for receiver in ("+1", "+2", "+3")])
+    sqlite_source.insert("sign_in_log", [sign_in(detail=None)])
+    host = Host(app)
+    assert numbers(host.import_from(sqlite_source), "SMS") == [3, 2, 0, 0, 1, 0]
+    assert [row.receiver for row in host.rows("sms")] == ["+2", "+3"]
+    assert [row.ip for row in host.rows("sign-in")] == ["192.0.2.0"]
+    assert seen[0] == ("sms", ["content", "receiver", "response", "success"])
+    assert seen[-1] == ("sign-in", ["ip", "success", "user_id"])
 
 
 def test_dry_run_only_counts(source: Source, host: Host) -> None:

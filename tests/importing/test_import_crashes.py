@@ -13,6 +13,7 @@ import pytest
 
 from melody_logs.jobs.import_melody import plan_import, run_import
 from melody_logs.recording.imported import text_limits
+from melody_logs.recording.seams import Seams
 from melody_logs.state import state_of
 from melody_logs.storage.melody_auth import MelodyAuthDatabase
 from melody_logs.storage.queries import count_rows
@@ -100,7 +101,9 @@ def test_two_imports_at_once_double_nothing(source: Source, host: Host) -> None:
         other = MelodyAuthDatabase(source.url, text_limits=text_limits(settings))
         other.check(["sign-in"])
         try:
-            return run_import(host.database, other, plan_import(host.database, other, "sign-in"), settings).imported
+            return run_import(
+                host.database, other, plan_import(host.database, other, "sign-in"), settings, Seams()
+            ).imported
         finally:
             other.close()
 
