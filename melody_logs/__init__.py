@@ -8,14 +8,17 @@ from .errors import ConfigurationError, MelodyLogsError, NotInitialisedError
 
 if TYPE_CHECKING:
     from .extension import MelodyLogs
+    from .recording.seams import UserLabel
 
-__all__ = ["ConfigurationError", "MelodyLogs", "MelodyLogsError", "NotInitialisedError"]
+__all__ = ["ConfigurationError", "MelodyLogs", "MelodyLogsError", "NotInitialisedError", "UserLabel"]
+
+_LATER = {"MelodyLogs": ".extension", "UserLabel": ".recording.seams"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the extension when it is asked for: the signals and the worker's commands do not need all of it."""
-    if name != "MelodyLogs":
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .extension import MelodyLogs
+    import importlib
 
-    return MelodyLogs
+    return getattr(importlib.import_module(_LATER[name], __name__), name)

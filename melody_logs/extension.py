@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,7 +19,7 @@ from .integrations.host_migrations import hide_tables
 from .integrations.host_routes import refuse_collisions, watch_collisions
 from .integrations.sign_in_views import Reader, WatchedView
 from .recording.recorder import Recorder
-from .recording.seams import Access, Fields, Seams
+from .recording.seams import Access, Fields, Seams, UserId, UserLabels
 from .recording.sending import Sending, sending
 from .settings import Settings
 from .state import EXTENSION_KEY, State, make_state, state_of
@@ -89,6 +89,18 @@ class MelodyLogs:
     def exclude(self, function: Callable[[str, Fields], bool]) -> Callable[[str, Fields], bool]:
         """Decorate a function that says whether an entry is left out. If it raises, the entry is kept."""
         self._seams.exclude = function
+        return function
+
+    def user_label(
+        self, function: Callable[[Sequence[UserId]], UserLabels]
+    ) -> Callable[[Sequence[UserId]], UserLabels]:
+        """Decorate the function that says whom user ids mean, for the pages.
+
+        It is called once a page with the list of the distinct ids on it, as ``record_*`` got them, and returns a dict
+        from id to text or to :class:`UserLabel`. An id that it leaves out stays an id. If it raises, the page shows
+        plain ids.
+        """
+        self._seams.user_label = function
         return function
 
     def watch_sign_in(

@@ -64,6 +64,7 @@ def check_health(state: State) -> Health:
     """
     findings = [*_guarded("Recording", _check_recording, state), *_guarded("Spool", _check_spool, state)]
     findings += _guarded("Sign-in views", _check_watched_views, state)
+    findings += _guarded("Pages", _check_pages, state)
     with state.database.reads_within(PATIENCE_SECONDS):
         for check in (_check_tables, _check_worker, _check_jobs, _check_gaps):
             found = _guarded("Database", check, state)
@@ -95,6 +96,12 @@ def _check_watched_views(state: State) -> Iterable[Finding]:
         elif not any("POST" in (rule.methods or ()) for rule in rules):
             text = f'watch_sign_in("{endpoint}"): the endpoint takes no POST, so nothing is recorded for it'
             yield Finding("Sign-in views", "warning", text, "watch the endpoint that the form is sent to")
+
+
+def _check_pages(state: State) -> Iterable[Finding]:
+    """Find what the pages of this process could not use of the host's."""
+    for trouble in state.troubles.lasting():
+        yield Finding(trouble.name, "warning", trouble.text, trouble.remedy, trouble.since)
 
 
 def _check_recording(state: State) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .secret_keys import derive_key
 from .settings import Settings
 from .storage.database import Database
 from .storage.destination import Destination, resolve_destination
+from .troubles import Troubles
 
 TEMPORARY_TIMEOUT_SECONDS = 10.0
 EXTENSION_KEY = "melody_logs"
@@ -38,6 +39,7 @@ class State:
     locator: Locator
     seams: Seams
     derive_key: Any
+    troubles: Troubles = field(default_factory=Troubles)
     #: What is connected to the signals: kept here, and not by the signals, it ends with its app.
     receivers: tuple[Any, ...] = ()
 

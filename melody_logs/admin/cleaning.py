@@ -16,6 +16,7 @@ from .access import may_write
 from .addresses import read_row_id, require_enabled
 from .cleanups import present_progress
 from .forgery import has_secret
+from .people import actor_id_of, find_people
 from .rendering import database_now, render
 from .times import exact
 
@@ -50,7 +51,7 @@ def ask_before_clean(kind: Kind) -> str:
         title=TITLES[kind],
         question=question,
         can_be_signed=has_secret(),
-        active=present_progress(active) if active else None,
+        active=present_progress(active, find_people(())) if active else None,
         age=words.days(state.settings.clean_days),
         heading=question.title if question else "A clean-up is running already",
     )
@@ -77,12 +78,14 @@ def show_cleaning(kind: Kind, job_id: str) -> str:
         abort(404)
     if job.is_active and may_write() and request.method == "GET":
         job = work_on_job(state.database, job.id, budget_seconds=POLL_BUDGET_SECONDS)
+    # Only the receipt names who asked, so the polls before it do not ask the host.
+    people = find_people(() if job.is_active else [actor_id_of(job)])
     return render(
         "cleaning.html",
         "_cleaning.html",
         kind=kind,
         title=TITLES[kind],
-        progress=present_progress(job),
+        progress=present_progress(job, people),
         back=url_for(".entries", kind=kind) if state.settings.is_enabled(kind) else url_for(".retention"),
     )
 

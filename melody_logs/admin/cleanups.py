@@ -10,6 +10,8 @@ from flask import url_for
 
 from ..jobs.clean import JobRow
 from . import words
+from .people import People, actor_id_of
+from .tables import Cell
 from .times import Moment, exact, moment, span
 from .visible_text import reveal
 
@@ -22,7 +24,7 @@ class JobLine:
     mark: words.Mark
     what: str
     cutoff: str
-    actor: str
+    actor: Cell
     policy: str
     done: str
     freed: str
@@ -43,11 +45,11 @@ class Progress:
     percent: int
     counts: str
     pace: str
-    receipt: tuple[tuple[str, str], ...]
+    receipt: tuple[tuple[str, Cell], ...]
     error: str
 
 
-def present_jobs(jobs: Sequence[JobRow], now: datetime) -> tuple[JobLine, ...]:
+def present_jobs(jobs: Sequence[JobRow], now: datetime, people: People) -> tuple[JobLine, ...]:
     """Make a line of each job."""
     return tuple(
         JobLine(
@@ -55,7 +57,7 @@ def present_jobs(jobs: Sequence[JobRow], now: datetime) -> tuple[JobLine, ...]:
             mark=words.mark_of(words.JOB_MARKS, job.state),
             what=words.NOUNS[job.kind][1],
             cutoff=exact(job.cutoff),
-            actor=reveal(job.actor),
+            actor=_present_actor(job, people),
             policy=reveal(job.policy),
             done=f"{job.done_rows:,} of {job.total_rows:,}" if job.is_active else f"{job.done_rows:,}",
             freed=words.size(job.done_bytes),
@@ -66,7 +68,7 @@ def present_jobs(jobs: Sequence[JobRow], now: datetime) -> tuple[JobLine, ...]:
     )
 
 
-def present_progress(job: JobRow) -> Progress:
+def present_progress(job: JobRow, people: People) -> Progress:
     """Say how far a job is, or what it did."""
     # Rows that were written late with an early time join while it runs, so done may pass what was counted.
     total = max(job.total_rows, job.done_rows)
@@ -82,7 +84,7 @@ def present_progress(job: JobRow) -> Progress:
         percent=job.percent,
         counts=f"{job.done_rows:,} of {total:,}",
         pace=_say_pace(job, total),
-        receipt=_write_receipt(job),
+        receipt=_write_receipt(job, people),
         error=reveal(job.error),
     )
 
@@ -94,16 +96,22 @@ def _say_pace(job: JobRow, total: int) -> str:
     return f"{rate:,.0f} rows a second, about {span((total - job.done_rows) / rate)} left"
 
 
-def _write_receipt(job: JobRow) -> tuple[tuple[str, str], ...]:
-    lines = [
+def _present_actor(job: JobRow, people: People) -> Cell:
+    person = people.find(actor_id_of(job))
+    return Cell(person.name, title=person.whole, url=person.url) if person else Cell(reveal(job.actor))
+
+
+def _write_receipt(job: JobRow, people: People) -> tuple[tuple[str, Cell], ...]:
+    actor = _present_actor(job, people)
+    lines: list[tuple[str, str | Cell]] = [
         ("Recorded before", exact(job.cutoff)),
         ("Oldest", exact(job.oldest_at) if job.oldest_at else ""),
         ("Newest", exact(job.newest_at) if job.newest_at else ""),
-        ("Asked for by", reveal(job.actor)),
+        ("Asked for by", Cell(actor.title or actor.text, url=actor.url)),
         ("Policy", reveal(job.policy)),
         ("Started", exact(job.started_at) if job.started_at else ""),
         ("Finished", exact(job.finished_at) if job.finished_at else ""),
         ("Work took", span(job.duration_milliseconds / 1000)),
         ("Freed", words.size(job.done_bytes)),
     ]
-    return tuple((name, value) for name, value in lines if value)
+    return tuple((name, Cell(value) if isinstance(value, str) else value) for name, value in lines if value)

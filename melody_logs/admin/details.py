@@ -9,6 +9,7 @@ from typing import Any
 from ..vocabulary import Kind
 from . import words
 from .countries import name_country
+from .people import People
 from .tables import present_location
 from .times import exact, moment
 from .visible_text import reveal, reveal_lines
@@ -30,13 +31,14 @@ _DEEDS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Field:
-    """A name and its value; *style* is ``mono`` for codes, ``lines`` for text of several lines."""
+    """A name and its value, a link to *url*; *style* is ``mono`` for codes, ``lines`` for text of several lines."""
 
     name: str
     value: str
     style: str = ""
     notes: tuple[str, ...] = ()
     mark: words.Mark | None = None
+    url: str = ""
 
     @property
     def can_copy(self) -> bool:
@@ -52,15 +54,16 @@ class Group:
     fields: tuple[Field, ...]
 
 
-def present_entry(kind: Kind, row: Any, now: datetime) -> tuple[Group, ...]:
+def present_entry(kind: Kind, row: Any, now: datetime, people: People) -> tuple[Group, ...]:
     """Group every field of *row*."""
     notes = _Notes(row.marks)
     if kind == "sign-in":
-        groups = (_sign_in_happened(row, now, notes), _sign_in_who(row, notes), _where(row, notes), _device(row, notes))
+        who = _sign_in_who(row, notes, people)
+        groups = (_sign_in_happened(row, now, notes), who, _where(row, notes), _device(row, notes))
     else:
         groups = (
             _message_happened(row, now, notes),
-            _message_who(row, notes),
+            _message_who(row, notes, people),
             _message(kind, row, notes),
             _provider(row, notes),
         )
@@ -126,15 +129,21 @@ def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
     )
 
 
-def _sign_in_who(row: Any, notes: _Notes) -> Group:
+def _sign_in_who(row: Any, notes: _Notes, people: People) -> Group:
     return Group(
         "Who",
         (
             _field("Identity as typed", row, "identity", notes, "mono"),
+            *_user(row, people),
             _field("User id", row, "user_id", notes, "mono"),
             _field("Identity hash", row, "identity_hash", notes, "mono"),
         ),
     )
+
+
+def _user(row: Any, people: People) -> tuple[Field, ...]:
+    person = people.find(row.user_id)
+    return (Field("User", person.name, url=person.url),) if person else ()
 
 
 def _where(row: Any, notes: _Notes) -> Group:
@@ -188,10 +197,14 @@ def _message_happened(row: Any, now: datetime, notes: _Notes) -> Group:
     )
 
 
-def _message_who(row: Any, notes: _Notes) -> Group:
+def _message_who(row: Any, notes: _Notes, people: People) -> Group:
     return Group(
         "Who",
-        (_field("Receiver", row, "receiver", notes, "mono"), _field("User id", row, "user_id", notes, "mono")),
+        (
+            _field("Receiver", row, "receiver", notes, "mono"),
+            *_user(row, people),
+            _field("User id", row, "user_id", notes, "mono"),
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from .details import present_entry
 from .message_body import present_body
 from .overview import describe_retention
 from .paging import PAGE_SIZES, PageRequest, Pagination
+from .people import find_people, user_id_of
 from .rendering import database_now, render
 from .tables import present_rows
 
@@ -43,7 +44,7 @@ def show_entries(kind: Kind) -> str:
         count=_say_count(kind, event, page.count),
         event=event,
         has_events=kind == "sign-in",
-        table=present_rows(kind, page.rows, database_now(database)),
+        table=present_rows(kind, page.rows, database_now(database), find_people(map(user_id_of, page.rows))),
         pagination=pagination,
         page_sizes=PAGE_SIZES,
         retention=describe_retention(settings, kind),
@@ -60,14 +61,15 @@ def show_entry(kind: Kind, row_id: str) -> str:
         abort(404)
     now = database_now(database)
     is_message = kind in MESSAGE_KINDS
-    groups = present_entry(kind, row, now)
+    people = find_people([user_id_of(row)])
+    groups = present_entry(kind, row, now, people)
     return render(
         "entry.html",
         kind=kind,
         title=TITLES[kind],
         row_id=row.id,
         heading=f"{words.NOUNS[kind][0].capitalize()} {row.id}",
-        line=present_rows(kind, [row], now).lines[0],
+        line=present_rows(kind, [row], now, people).lines[0],
         groups=groups,
         body=present_body(row, request.args.get("view")) if is_message else None,
         body_url=url_for(".message_body", kind=kind, row_id=row.id) if is_message else "",

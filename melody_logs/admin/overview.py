@@ -13,6 +13,7 @@ from ..vocabulary import TITLES, Kind
 from . import words
 from .cleanups import JobLine, present_jobs
 from .notices import Banner, make_banners
+from .people import actor_id_of, find_people, user_id_of
 from .rendering import database_now, enabled_kinds, render
 from .tables import Table, present_rows
 
@@ -34,14 +35,27 @@ def show_overview() -> str:
     """A section with the newest rows of each enabled kind, what is wrong, and the last clean-ups."""
     state = state_of()
     now = database_now(state.database)
-    sections = []
-    for kind in enabled_kinds():
-        page = page_by_number(state.database, kind, page_number=1, page_size=ROWS, with_content=False)
-        table = present_rows(kind, page.rows, now)
-        title = words.count(kind, page.count)
-        sections.append(Section(kind, TITLES[kind], title, describe_retention(state.settings, kind), table))
+    pages = {
+        kind: page_by_number(state.database, kind, page_number=1, page_size=ROWS, with_content=False)
+        for kind in enabled_kinds()
+    }
+    newest_jobs = list_jobs(state.database, limit=3)
+    # One question for the whole page, whatever stands on it.
+    people = find_people(
+        [*(user_id_of(row) for page in pages.values() for row in page.rows), *map(actor_id_of, newest_jobs)]
+    )
+    sections = [
+        Section(
+            kind,
+            TITLES[kind],
+            words.count(kind, page.count),
+            describe_retention(state.settings, kind),
+            present_rows(kind, page.rows, now, people),
+        )
+        for kind, page in pages.items()
+    ]
     banners: tuple[Banner, ...] = make_banners(check_health(state), now)
-    jobs: tuple[JobLine, ...] = present_jobs(list_jobs(state.database, limit=3), now)
+    jobs: tuple[JobLine, ...] = present_jobs(newest_jobs, now, people)
     return render(
         "overview.html", sections=sections, banners=banners, jobs=jobs, clean_age=words.days(state.settings.clean_days)
     )

@@ -12,6 +12,7 @@ from flask import url_for
 from ..vocabulary import Kind
 from . import words
 from .countries import name_country
+from .people import People
 from .times import Moment, moment
 from .visible_text import cut_end, cut_middle, reveal
 
@@ -22,12 +23,16 @@ _LONGEST_PROSE = 72
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; *title* is the whole text where *text* was cut, *style* is a class of the stylesheet."""
+    """One cell; *title* is the whole text where *text* was cut, *style* is a class of the stylesheet.
+
+    *url* leads elsewhere than the row does.
+    """
 
     text: str
     title: str = ""
     style: str = ""
     code: str = ""
+    url: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,14 +55,16 @@ class Table:
     lines: tuple[Line, ...]
 
 
-def present_rows(kind: Kind, rows: Sequence[Any], now: datetime) -> Table:
-    """Make the table of *rows*, as they come from the queries."""
+def present_rows(kind: Kind, rows: Sequence[Any], now: datetime, people: People) -> Table:
+    """Make the table of *rows*, as they come from the queries; with a column of users where the host names them."""
+    user = ("User",) if people.is_asked else ()
     if kind == "sign-in":
-        columns: tuple[str, ...] = ("Outcome", "Who", "How", "Location", "Address", "When")
-        lines = tuple(_sign_in_line(row, now) for row in rows)
+        columns: tuple[str, ...] = ("Outcome", "Who", *user, "How", "Location", "Address", "When")
+        lines = tuple(_sign_in_line(row, now, people) for row in rows)
     else:
-        columns = ("Status", "Receiver", *(("Subject",) if kind == "email" else ()), "Purpose", "Answer", "When")
-        lines = tuple(_message_line(kind, row, now) for row in rows)
+        subject = ("Subject",) if kind == "email" else ()
+        columns = ("Status", "Receiver", *user, *subject, "Purpose", "Answer", "When")
+        lines = tuple(_message_line(kind, row, now, people) for row in rows)
     return Table(f"{words.NOUNS[kind][1].capitalize()}, newest first", columns, lines)
 
 
@@ -82,7 +89,7 @@ def present_location(row: Any) -> Cell:
     return Cell(text, title=title, style="muted")
 
 
-def _sign_in_line(row: Any, now: datetime) -> Line:
+def _sign_in_line(row: Any, now: datetime, people: People) -> Line:
     how = words.say(row.reason) or words.say(row.method)
     if row.event != "sign_in":
         how = f"{words.say(row.event)}: {how[:1].lower()}{how[1:]}" if how else words.say(row.event)
@@ -90,18 +97,18 @@ def _sign_in_line(row: Any, now: datetime) -> Line:
         url=url_for(".entry", kind="sign-in", row_id=row.id),
         mark=words.mark_of(words.OUTCOME_MARKS, row.outcome),
         name=_name(row.identity, row.user_id, "No name given"),
-        cells=(_prose(how), present_location(row), _address(row.ip)),
+        cells=(*_user(row, people), _prose(how), present_location(row), _address(row.ip)),
         when=moment(row.occurred_at, now),
     )
 
 
-def _message_line(kind: Kind, row: Any, now: datetime) -> Line:
+def _message_line(kind: Kind, row: Any, now: datetime, people: People) -> Line:
     subject = (_prose(reveal(row.subject)),) if kind == "email" else ()
     return Line(
         url=url_for(".entry", kind=kind, row_id=row.id),
         mark=words.mark_of(words.STATUS_MARKS, row.status),
         name=_name(row.receiver, row.user_id, "No receiver"),
-        cells=(*subject, _prose(words.say(row.purpose)), _prose(reveal(row.response))),
+        cells=(*_user(row, people), *subject, _prose(words.say(row.purpose)), _prose(reveal(row.response))),
         when=moment(row.occurred_at, now),
     )
 
@@ -110,6 +117,15 @@ def _name(text: str | None, user_id: str | None, missing: str) -> Cell:
     if text:
         return _address(text)
     return _prose(f"User {reveal(user_id)}") if user_id else Cell(missing, style="muted")
+
+
+def _user(row: Any, people: People) -> tuple[Cell, ...]:
+    if not people.is_asked:
+        return ()
+    person = people.find(row.user_id)
+    if person is None:
+        return (_address(row.user_id),)
+    return (Cell(cut_end(person.name, _SHORT_PROSE), title=person.whole, url=person.url),)
 
 
 def _address(text: str | None) -> Cell:

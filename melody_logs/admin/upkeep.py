@@ -14,6 +14,7 @@ from ..vocabulary import TITLES, Kind
 from . import words
 from .cleanups import present_jobs
 from .notices import present_finding
+from .people import actor_id_of, find_people
 from .rendering import KIND_ORDER, database_now, render
 
 JOBS_SHOWN = 50
@@ -34,10 +35,11 @@ def show_retention() -> str:
     """The policies in force and the newest clean-ups, by hand and by policy."""
     state = state_of()
     now = database_now(state.database)
+    jobs = list_jobs(state.database, limit=JOBS_SHOWN)
     return render(
         "retention.html",
         policies=[_present_policy(state.settings, kind) for kind in KIND_ORDER],
-        jobs=present_jobs(list_jobs(state.database, limit=JOBS_SHOWN), now),
+        jobs=present_jobs(jobs, now, find_people(map(actor_id_of, jobs))),
         shown=JOBS_SHOWN,
     )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from werkzeug.wrappers import Response
 
@@ -14,6 +14,18 @@ logger = logging.getLogger("melody_logs")
 Fields = dict[str, Any]
 #: What ``admin_access`` may answer; a response, such as a redirect to the host's sign-in page, is sent as it is.
 Access = str | Iterable[str] | Response | None
+#: A user id as the host gave it to ``record_*``.
+UserId = int | str
+
+
+class UserLabel(NamedTuple):
+    """What the pages show for a user id: *name* as text, linked to *url* (http, https, or a path of this site)."""
+
+    name: str
+    url: str | None = None
+
+
+UserLabels = Mapping[Any, str | UserLabel | None]
 
 
 @dataclass(slots=True)
@@ -23,6 +35,7 @@ class Seams:
     admin_access: Callable[[], Access] | None = None
     transform: Callable[[str, Fields], Fields | None] | None = None
     exclude: Callable[[str, Fields], bool] | None = None
+    user_label: Callable[[Sequence[UserId]], UserLabels] | None = None
     watched_views: dict[str, Any] = field(default_factory=dict)
 
     def apply_transform(self, kind: str, fields: Fields) -> Fields:
