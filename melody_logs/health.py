@@ -13,6 +13,7 @@ from flask import current_app, has_app_context
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .errors import ConfigurationError, MelodyLogsError
+from .host_layout import TROUBLE, check_layout
 from .state import State
 from .storage import schema
 from .storage.job_rows import list_jobs
@@ -100,6 +101,12 @@ def _check_watched_views(state: State) -> Iterable[Finding]:
 
 def _check_pages(state: State) -> Iterable[Finding]:
     """Find what the pages of this process could not use of the host's."""
+    base_template = state.settings.base_template
+    seen = {trouble.name for trouble in state.troubles.lasting()}
+    # Other processes than those that show pages have not tried it.
+    wrong = check_layout(base_template) if base_template and has_app_context() and TROUBLE not in seen else None
+    if wrong:
+        yield Finding(TROUBLE, "warning", *wrong)
     for trouble in state.troubles.lasting():
         yield Finding(trouble.name, "warning", trouble.text, trouble.remedy, trouble.since)
 

@@ -13,6 +13,11 @@ from .vocabulary import KINDS, Kind
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 LONGEST_RETENTION_DAYS = 36_500
+#: The directives of a Content-Security-Policy to which a host may add sources for its layout.
+CONTENT_DIRECTIVES = (
+    *("script-src", "style-src", "img-src", "font-src", "connect-src", "frame-src", "media-src", "manifest-src"),
+    "form-action",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,6 +126,56 @@ def paths(value: Any) -> tuple[str, ...]:
     if not all(isinstance(part, str) or hasattr(part, "__fspath__") for part in parts):
         raise ValueError("a path, or a list of paths")
     return tuple(text for text in (str(part).strip() for part in parts) if text)
+
+
+def stylesheet(value: Any) -> str | None:
+    """Accept the name of a file in the app's static folder, a path of the site, or an http(s) address; or nothing."""
+    accepted = 'a file of the static folder such as "logs.css", a path such as "/look/logs.css", or an http(s) address'
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or re.search(r"[\x00-\x20\x7f\\\\;,'\"<>]", value.strip()):
+        raise ValueError(accepted)
+    text = value.strip()
+    scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*):", text)
+    is_address = re.match(r"https?://[^/?#@]+(/|$)", text)
+    if text.startswith("//") or (scheme and not is_address) or ".." in text.split("/"):
+        raise ValueError(accepted)
+    return text
+
+
+def content_sources(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Accept sources by directive of a Content-Security-Policy, as a dict or the same as JSON text.
+
+    Scripts that stand in the page or are made of text are refused: the pages show what strangers typed.
+    """
+    accepted = (
+        'a dict such as {"style-src": ["https://cdn.example"]}: directives '
+        f"{', '.join(CONTENT_DIRECTIVES)}, each with a source or a list of them; for scripts not 'unsafe-inline' or "
+        "'unsafe-eval', but the hash of an inline script"
+    )
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else {}
+        except ValueError:
+            raise ValueError(accepted) from None
+    if value is None:
+        return ()
+    if not isinstance(value, dict) or not set(value) <= set(CONTENT_DIRECTIVES):
+        raise ValueError(accepted)
+    return tuple((directive, _sources(directive, given, accepted)) for directive, given in value.items())
+
+
+def _sources(directive: str, given: Any, accepted: str) -> tuple[str, ...]:
+    sources = given.split() if isinstance(given, str) else given
+    if not isinstance(sources, list | tuple):
+        raise ValueError(accepted)
+    for source in sources:
+        # What ends a source, a directive or a header must not stand in one.
+        if not isinstance(source, str) or not re.fullmatch(r"[!-+\--:<-~]+", source):
+            raise ValueError(accepted)
+        if directive == "script-src" and source.lower() in ("'unsafe-inline'", "'unsafe-eval'", "*", "data:"):
+            raise ValueError(accepted)
+    return tuple(sources)
 
 
 def retention(value: Any) -> tuple[RetentionPolicy, ...]:

@@ -57,6 +57,11 @@ class Settings:
     )
 
     admin_prefix: str = _key("/admin/logs", types.url_prefix, "Where the pages are.")
+    base_template: str | None = _key(None, types.optional_text, "Layout that the pages stand in; empty: ours.")
+    stylesheet: str | None = _key(None, types.stylesheet, "Stylesheet that is loaded after ours.")
+    content_security_policy: tuple[tuple[str, tuple[str, ...]], ...] = _key(
+        (), types.content_sources, "Sources that your layout needs, by directive."
+    )
     api_prefix: str = _key("/api/v1/logs", types.url_prefix, "Where the API is.")
     token_prefix: str = _key("/oauth2/v1", types.url_prefix, "Where the token endpoint is.")
     token_lifetime_seconds: int = _key(900, types.integer(60, 86_400), "Life of an access token.", "s")

@@ -121,7 +121,7 @@ def take_pictures(browser: Browser, facts: dict[str, Any]) -> None:
         take(page, f"{name}-light")
     page.set_viewport_size({"width": WIDTH, "height": TALL})
     page.click("tbody a >> nth=0")
-    page.wait_for_selector(".groups")
+    page.wait_for_selector(".ml-groups")
     take(page, "sign-in-light")
     page.goto(facts["admin_url"] + "email")
     page.click("tbody tr:has-text('Sent') a >> nth=0")

@@ -19,7 +19,7 @@ ROWS: list[list[set[str]]] = [
     [{"settings", "setting_types", "secret_keys"}],
     [{"storage"}, {"geolocation"}],
     [{"recording"}, {"clients"}],
-    [{"state", "health", "troubles"}, {"jobs"}],
+    [{"state", "health", "host_layout", "troubles"}, {"jobs"}],
     [{"tasks"}, {"integrations"}],
     [{"admin"}, {"api"}, {"cli"}],
     [{"extension", "__init__"}],

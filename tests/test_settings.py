@@ -76,6 +76,9 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
         LOCATION_HEADERS="Cloudflare",
         ADMIN_PREFIX="/logs",
+        BASE_TEMPLATE="layout.html",
+        STYLESHEET="logs.css",
+        CONTENT_SECURITY_POLICY='{"style-src": "https://cdn.example https://fonts.example"}',
         API_PREFIX="/api/logs",
         TOKEN_PREFIX="/oauth",
         TOKEN_LIFETIME_SECONDS="600",
@@ -84,8 +87,9 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert settings.retention == (RetentionPolicy("sign-in", 365),)
     assert settings.geoip_database == ("/a/City.mmdb", "/a/ASN.mmdb")
     assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
+    assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds) == (7, 0.5)
-    assert len(describe()) == 24, "a new key needs its text form here"
+    assert len(describe()) == 27, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +109,20 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         ("SPOOL_DIR", b"/x"),
         ("GEOIP_DATABASE", 5),
         ("LOCATION_HEADERS", "akamai"),
+        ("BASE_TEMPLATE", b"layout.html"),
+        ("BASE_TEMPLATE", ["layout.html"]),
+        ("STYLESHEET", "//cdn.example/logs.css"),
+        ("STYLESHEET", "javascript:alert(1)"),
+        ("STYLESHEET", "../secret.css"),
+        ("STYLESHEET", "https://cdn.example; script-src *"),
+        ("STYLESHEET", 5),
+        ("CONTENT_SECURITY_POLICY", "https://cdn.example"),
+        ("CONTENT_SECURITY_POLICY", {"default-src": "*"}),
+        ("CONTENT_SECURITY_POLICY", {"style-src": 5}),
+        ("CONTENT_SECURITY_POLICY", {"style-src": ["https://cdn.example; script-src *"]}),
+        ("CONTENT_SECURITY_POLICY", {"style-src": ["https://a.example,https://b.example"]}),
+        ("CONTENT_SECURITY_POLICY", {"script-src": "'unsafe-inline'"}),
+        ("CONTENT_SECURITY_POLICY", {"script-src": ["'self'", "'UNSAFE-EVAL'"]}),
     ],
 )
 def test_wrong_value_is_named_with_what_is_accepted(key: str, value: Any) -> None:

@@ -47,6 +47,7 @@ def ask_before_clean(kind: Kind) -> str:
     return render(
         "clean.html",
         "_clean_dialog.html",
+        page_title=f"Clean {TITLES[kind]}",
         kind=kind,
         title=TITLES[kind],
         question=question,
@@ -80,12 +81,15 @@ def show_cleaning(kind: Kind, job_id: str) -> str:
         job = work_on_job(state.database, job.id, budget_seconds=POLL_BUDGET_SECONDS)
     # Only the receipt names who asked, so the polls before it do not ask the host.
     people = find_people(() if job.is_active else [actor_id_of(job)])
+    progress = present_progress(job, people)
     return render(
         "cleaning.html",
         "_cleaning.html",
+        page_title=progress.title,
+        reloads=progress.is_active,
         kind=kind,
         title=TITLES[kind],
-        progress=present_progress(job, people),
+        progress=progress,
         back=url_for(".entries", kind=kind) if state.settings.is_enabled(kind) else url_for(".retention"),
     )
 

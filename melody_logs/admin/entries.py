@@ -39,6 +39,7 @@ def show_entries(kind: Kind) -> str:
     return render(
         "entries.html",
         "_entries.html",
+        page_title=TITLES[kind],
         kind=kind,
         title=TITLES[kind],
         count=_say_count(kind, event, page.count),
@@ -63,12 +64,16 @@ def show_entry(kind: Kind, row_id: str) -> str:
     is_message = kind in MESSAGE_KINDS
     people = find_people([user_id_of(row)])
     groups = present_entry(kind, row, now, people)
+    heading = f"{words.NOUNS[kind][0].capitalize()} {row.id}"
     return render(
         "entry.html",
+        page_title=heading,
         kind=kind,
         title=TITLES[kind],
         row_id=row.id,
-        heading=f"{words.NOUNS[kind][0].capitalize()} {row.id}",
+        event_id=row.event_id,
+        user_id=user_id_of(row),
+        heading=heading,
         line=present_rows(kind, [row], now, people).lines[0],
         groups=groups,
         body=present_body(row, request.args.get("view")) if is_message else None,

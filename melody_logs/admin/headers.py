@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
 from flask import g, request
 from werkzeug.wrappers import Response
 
+from ..settings import Settings
+from ..state import state_of
 from .assets import is_current
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-src 'self'; frame-ancestors 'none'"
 )
+#: A layout or stylesheet of the host's brings its fonts and its web manifest along.
+GUEST_SOURCES = (("font-src", ("'self'",)), ("manifest-src", ("'self'",)))
 #: A stored message runs nothing, loads nothing and has no origin, opened alone too.
 BODY_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 BODY_HEADERS = {
@@ -23,6 +31,25 @@ BODY_HEADERS = {
 TALISMAN_VIEW_OPTIONS = {"content_security_policy": None, "frame_options": None}
 
 
+@functools.lru_cache(maxsize=32)
+def page_policy(settings: Settings) -> str:
+    """Make the policy of the pages: ours, with what the host's layout and stylesheet need beside it."""
+    policy = dict(part.strip().split(" ", 1) for part in PAGE_POLICY.split(";"))
+    if settings.base_template or settings.stylesheet:
+        _allow(policy, GUEST_SOURCES)
+    place = urlsplit(settings.stylesheet or "")
+    if place.netloc:
+        _allow(policy, (("style-src", (f"{place.scheme}://{place.netloc}",)),))
+    _allow(policy, settings.content_security_policy)
+    return "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+
+
+def _allow(policy: dict[str, str], added: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    for directive, sources in added:
+        present = policy.get(directive, "").split()
+        policy[directive] = " ".join([*present, *(source for source in sources if source not in present)])
+
+
 def protect(response: Response) -> Response:
     """Set the headers of one of our answers; what its view has set stays."""
     headers = response.headers
@@ -32,7 +59,7 @@ def protect(response: Response) -> Response:
             "public, max-age=31536000, immutable" if is_current(request.view_args, request.args) else "no-cache"
         )
         return response
-    headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    headers.setdefault("Content-Security-Policy", page_policy(state_of().settings))
     # Not "no-referrer": with it browsers send "Origin: null" from our own forms, and a host's CSRF check on
     # HTTPS, which asks for a referrer, would refuse them.
     headers.setdefault("Referrer-Policy", "same-origin")

@@ -57,7 +57,12 @@ def show_overview() -> str:
     banners: tuple[Banner, ...] = make_banners(check_health(state), now)
     jobs: tuple[JobLine, ...] = present_jobs(newest_jobs, now, people)
     return render(
-        "overview.html", sections=sections, banners=banners, jobs=jobs, clean_age=words.days(state.settings.clean_days)
+        "overview.html",
+        page_title="Overview",
+        sections=sections,
+        banners=banners,
+        jobs=jobs,
+        clean_age=words.days(state.settings.clean_days),
     )
 
 

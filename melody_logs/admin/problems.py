@@ -76,4 +76,12 @@ def _show_failure(error: Exception) -> tuple[str, int]:
 
 
 def _render_problem(title: str, text: str, code: str = "") -> str:
-    return render("problem.html", "_problem.html", title=title, text=text, code=code, back=url_for(".overview"))
+    return render(
+        "problem.html",
+        "_problem.html",
+        page_title=title,
+        title=title,
+        text=text,
+        code=code,
+        back=url_for(".overview"),
+    )

@@ -1,4 +1,4 @@
-"""Render a page, or the part of it that htmx asked for, with what every page shows around it."""
+"""Render a page in its frame, or the part of it that htmx asked for, with what every page shows around it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import json
 from datetime import datetime
 from typing import Any
 
-from flask import current_app, g, render_template, request, url_for
-from jinja2 import Environment
+from flask import g, request, url_for
 
-from ..state import EXTENSION_KEY, state_of
+from ..state import state_of
 from ..storage.database import Database
 from ..vocabulary import KINDS, TITLES, Kind
 from .access import may_write
-from .assets import asset_url
+from .assets import asset_url, host_stylesheets
 from .forgery import TOKEN_HEADER, has_secret, make_token, token_field
+from .frames import Frame, render_framed
+from .templates import find_template, render_template
 
 #: The order of the kinds in the side bar and on the overview.
 KIND_ORDER: tuple[Kind, ...] = tuple(sorted(KINDS, key=("sign-in", "email", "sms").index))
-_TEMPLATES_KEY = f"{EXTENSION_KEY}_templates"
 _ICONS = {"sign-in": "key", "email": "envelope", "sms": "speech"}
 
 
@@ -39,7 +39,7 @@ class Layout:
 
     home: str
     icon: str
-    stylesheet: str
+    stylesheets: tuple[str, ...]
     scripts: tuple[str, ...]
     navigation: tuple[NavigationItem, ...]
     may_write: bool
@@ -64,32 +64,30 @@ def wants_part() -> bool:
     )
 
 
-def render(page: str, part: str | None = None, **values: Any) -> str:
-    """Render the template *page*, or *part* alone where htmx asked for it; both are in ``melody_logs/``."""
-    template = part if part and wants_part() else page
-    return render_template(
-        _escaping_environment().get_template(f"melody_logs/{template}"), layout=make_layout(), **values
-    )
+def render(page: str, part: str | None = None, *, page_title: str, reloads: bool = False, **values: Any) -> str:
+    """Render the template *page* in its frame, or *part* alone where htmx asked for it; both are in ``melody_logs/``.
 
-
-def _escaping_environment() -> Environment:
-    """Give the host's template environment with escaping on: a host may have it off for templates of its own."""
-    kept = current_app.extensions
-    if _TEMPLATES_KEY not in kept:
-        kept[_TEMPLATES_KEY] = current_app.jinja_env.overlay(autoescape=True)
-    environment: Environment = kept[_TEMPLATES_KEY]
-    return environment
+    :param page_title: what the window is called.
+    :param reloads: browsers without JavaScript load the page again every second.
+    """
+    layout = make_layout()
+    # A host may have a "url_for" of its own in its templates.
+    values |= {"layout": layout, "url_for": url_for}
+    if part and wants_part():
+        return render_template(find_template(part), values)
+    return render_framed(Frame(page_title, layout, find_template(page), values, reloads))
 
 
 def make_layout() -> Layout:
     """Gather what stands around a page; someone who may not read gets no links."""
     changes = may_write() and has_secret()
     token = make_token() if changes else ""
+    guest = ("melody-logs-guest.js",) if state_of().settings.base_template else ()
     return Layout(
         home=url_for(".overview"),
         icon=asset_url("icon.svg"),
-        stylesheet=asset_url("melody-logs.css"),
-        scripts=(asset_url("htmx-4.0.1.min.js"), asset_url("melody-logs.js")),
+        stylesheets=(asset_url("melody-logs.css"), *host_stylesheets()),
+        scripts=tuple(asset_url(name) for name in (*guest, "htmx-4.0.1.min.js", "melody-logs.js")),
         navigation=_navigation() if "read" in g.get("melody_logs_permissions", ()) else (),
         may_write=may_write(),
         token_field=token_field(),

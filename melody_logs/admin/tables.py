@@ -17,6 +17,8 @@ from .times import Moment, moment
 from .visible_text import cut_end, cut_middle, reveal
 
 _LONGEST_ADDRESS = 40
+#: An IPv6 address beside a column more.
+_SHORT_ADDRESS = 20
 _SHORT_PROSE = 32
 _LONGEST_PROSE = 72
 
@@ -97,7 +99,12 @@ def _sign_in_line(row: Any, now: datetime, people: People) -> Line:
         url=url_for(".entry", kind="sign-in", row_id=row.id),
         mark=words.mark_of(words.OUTCOME_MARKS, row.outcome),
         name=_name(row.identity, row.user_id, "No name given"),
-        cells=(*_user(row, people), _prose(how), present_location(row), _address(row.ip)),
+        cells=(
+            *_user(row, people),
+            _prose(how),
+            present_location(row),
+            _address(row.ip, _SHORT_ADDRESS if people.is_asked else _LONGEST_ADDRESS),
+        ),
         when=moment(row.occurred_at, now),
     )
 
@@ -128,9 +135,9 @@ def _user(row: Any, people: People) -> tuple[Cell, ...]:
     return (Cell(cut_end(person.name, _SHORT_PROSE), title=person.whole, url=person.url),)
 
 
-def _address(text: str | None) -> Cell:
+def _address(text: str | None, longest: int = _LONGEST_ADDRESS) -> Cell:
     whole = reveal(text)
-    shown = cut_middle(whole, _LONGEST_ADDRESS)
+    shown = cut_middle(whole, longest)
     return Cell(shown, title=whole if shown != whole else "", style="mono")
 
 

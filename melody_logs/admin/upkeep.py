@@ -38,6 +38,7 @@ def show_retention() -> str:
     jobs = list_jobs(state.database, limit=JOBS_SHOWN)
     return render(
         "retention.html",
+        page_title="Retention",
         policies=[_present_policy(state.settings, kind) for kind in KIND_ORDER],
         jobs=present_jobs(jobs, now, find_people(map(actor_id_of, jobs))),
         shown=JOBS_SHOWN,
@@ -53,7 +54,10 @@ def show_health() -> str:
     order = ("bad", "warning", "good")
     findings = sorted(health.findings, key=lambda finding: order.index(finding.level))
     return render(
-        "health.html", lead=_say_how_it_stands(health), findings=[present_finding(one, now) for one in findings]
+        "health.html",
+        page_title="Health",
+        lead=_say_how_it_stands(health),
+        findings=[present_finding(one, now) for one in findings],
     )
 
 

@@ -24,7 +24,10 @@ PREFIX = "/admin/logs"
 
 
 class MakeApp(Protocol):
-    """Makes a host app; *access* is what ``admin_access`` answers, or a function that does, or None for no function."""
+    """Makes a host app; *access* is what ``admin_access`` answers, or a function that does, or None for no function.
+
+    Its templates and static files are in *root_path*, by default the test's own folder.
+    """
 
     def __call__(
         self,
@@ -34,6 +37,7 @@ class MakeApp(Protocol):
         migrated: bool = True,
         kinds: tuple[str, ...] = ("sign-in", "email", "sms"),
         url: str = "",
+        root_path: str | None = None,
         **config: Any,
     ) -> Flask: ...
 
@@ -63,9 +67,10 @@ def make_app(tmp_path: Path, ready_files: dict[bool, Path]) -> Iterator[MakeApp]
             migrated: bool = True,
             kinds: tuple[str, ...] = ("sign-in", "email", "sms"),
             url: str = "",
+            root_path: str | None = None,
             **config: Any,
         ) -> Flask:
-            app = Flask("host", instance_path=str(tmp_path))
+            app = Flask("host", instance_path=str(tmp_path), root_path=root_path or str(tmp_path))
             app.jinja_env.undefined = StrictUndefined
             app.config.update(
                 SECRET_KEY="a key for tests",

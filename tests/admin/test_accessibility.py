@@ -25,7 +25,8 @@ PAGES = (
 )
 
 
-def _assert_accessible(page: Page) -> None:
+def assert_accessible(page: Page) -> None:
+    """Let axe look at what the page shows."""
     report = Axe().run(page)
     assert report.violations_count == 0, f"{page.url}\n{report.generate_report()}"
 
@@ -41,14 +42,14 @@ def test_every_page_is_accessible(
     client.post(f"{PREFIX}/sign-in/clean", data=form_of(client.get(f"{PREFIX}/sign-in/clean").text))
     for path in (*PAGES, "/sign-in/clean/1", "/sms/clean"):
         page.goto(base + path)
-        _assert_accessible(page)
+        assert_accessible(page)
     page.goto(f"{base}/sign-in")
     page.get_by_role("link", name="Clean older than").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    _assert_accessible(page)
+    assert_accessible(page)
     assert page_problems == []
     page.goto(f"{base}/email/999")
-    _assert_accessible(page)
+    assert_accessible(page)
     page_problems.clear()  # the console notes the 404 of the page itself
 
 
@@ -61,4 +62,4 @@ def test_narrow_and_empty_pages_are_accessible(
     for path in ("/", "/sign-in"):
         page.goto(base + path)
         page.get_by_text("Menu", exact=True).click()
-        _assert_accessible(page)
+        assert_accessible(page)

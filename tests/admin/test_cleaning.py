@@ -41,7 +41,7 @@ def test_the_question_says_how_many_rows_go_and_that_it_cannot_be_undone(read: R
         assert "Delete 12 sign-ins older than 30 days" in text
         assert "This cannot be undone" in text and "Oldest" in text and "Newest" in text
         assert "Delete 12 sign-ins</button>" in text
-        assert "data-close autofocus>Cancel</a>" in text
+        assert "data-ml-close autofocus>Cancel</a>" in text
     assert part.startswith("<dialog") and "<dialog" not in page
 
 

@@ -95,7 +95,7 @@ def test_other_events_than_sign_ins_are_shown_when_asked_for(read: Read) -> None
     assert "Sign out" not in read("/sign-in")
     text = read("/sign-in?event=all")
     assert "Sign out" in text and "50 events" in text
-    assert "event=all" in re.findall(r'id="page-older" href="([^"]+)"', text)[0]
+    assert "event=all" in re.findall(r'id="ml-page-older" href="([^"]+)"', text)[0]
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in?page_size=100", "/sign-in/1", "/email?page_size=100", "/email/1"])

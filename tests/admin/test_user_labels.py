@@ -66,7 +66,7 @@ def label(make_app: MakeApp) -> Callable[..., Flask]:
 def test_users_have_a_name_and_a_link_wherever_they_stand(label: Callable[..., Flask]) -> None:
     client = label(lambda ids: {42: ANN}).test_client()
     for path in PATHS:
-        assert '<a href="/users/42"' in client.get(PREFIX + path).text.replace('class="person" ', ""), path
+        assert '<a href="/users/42"' in client.get(PREFIX + path).text.replace('class="ml-person" ', ""), path
     assert ">Ann Lee</a>" in client.get(f"{PREFIX}/sign-in/1").text
     assert "Ann Lee (user 42)" in client.get(f"{PREFIX}/sign-in/clean/1").text
 
@@ -75,7 +75,7 @@ def test_an_id_without_a_label_stays_an_id(label: Callable[..., Flask]) -> None:
     """A user who is no more, or whom the host does not name."""
     client = label(lambda ids: {"42": "Ann Lee", 7: "nobody asked"}).test_client()
     page = client.get(f"{PREFIX}/sign-in").text
-    assert re.search(r'data-label="User"><a class="over-row"[^>]*title="Ann Lee \(user 42\)">Ann Lee</a>', page)
+    assert re.search(r'data-label="User"><a class="ml-over-row"[^>]*title="Ann Lee \(user 42\)">Ann Lee</a>', page)
     assert re.search(r'data-label="User"><span>x-7</span>', page)
     assert re.search(r'bare" data-label="User"><span></span>', page)
     assert "nobody asked" not in page
@@ -236,7 +236,7 @@ def test_an_address_that_may_run_or_lead_astray_is_no_link(
 ) -> None:
     client = label(lambda ids: {42: ("Ann Lee", url)}).test_client()
     page = client.get(f"{PREFIX}/sign-in").text
-    assert "Ann Lee" in page and 'class="person"' not in page
+    assert "Ann Lee" in page and 'class="ml-person"' not in page
     assert "neither http(s) nor a path" in caplog.text
     assert 'href="/users' not in client.get(f"{PREFIX}/sign-in/1").text
 
@@ -244,7 +244,7 @@ def test_an_address_that_may_run_or_lead_astray_is_no_link(
 @pytest.mark.parametrize("url", ["/users/42?a=b#c", "https://people.example/42", "http://localhost:5000/x"])
 def test_addresses_of_the_web_and_paths_of_the_site_are_links(label: Callable[..., Flask], url: str) -> None:
     page = label(lambda ids: {42: ("Ann Lee", url)}).test_client().get(f"{PREFIX}/sign-in").text
-    assert f'<a class="person" href="{url}" title="Ann Lee (user 42)">Ann Lee</a>' in page
+    assert f'<a class="ml-person" href="{url}" title="Ann Lee (user 42)">Ann Lee</a>' in page
 
 
 def test_the_function_runs_with_the_hosts_session_and_its_failed_query_breaks_no_page(
