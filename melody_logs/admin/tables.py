@@ -19,7 +19,9 @@ from .visible_text import cut_end, cut_middle, reveal
 _LONGEST_ADDRESS = 40
 #: An IPv6 address beside a column more.
 _SHORT_ADDRESS = 20
-_SHORT_PROSE = 32
+#: In a narrow page longer text may be cut by its column, so it is whole on hover.
+_SURELY_SHOWN = 12
+_LONGEST_LABEL = 32
 _LONGEST_PROSE = 72
 
 
@@ -132,16 +134,15 @@ def _user(row: Any, people: People) -> tuple[Cell, ...]:
     person = people.find(row.user_id)
     if person is None:
         return (_address(row.user_id),)
-    return (Cell(cut_end(person.name, _SHORT_PROSE), title=person.whole, url=person.url),)
+    return (Cell(cut_end(person.name, _LONGEST_LABEL), title=person.whole, url=person.url),)
 
 
 def _address(text: str | None, longest: int = _LONGEST_ADDRESS) -> Cell:
     whole = reveal(text)
     shown = cut_middle(whole, longest)
-    return Cell(shown, title=whole if shown != whole else "", style="mono")
+    return Cell(shown, title=whole if len(whole) > _SURELY_SHOWN else "", style="mono")
 
 
 def _prose(whole: str) -> Cell:
     shown = cut_end(whole, _LONGEST_PROSE)
-    # Shorter text may still be longer than its column.
-    return Cell(shown, title=whole if len(whole) > _SHORT_PROSE else "")
+    return Cell(shown, title=whole if len(whole) > _SURELY_SHOWN else "")

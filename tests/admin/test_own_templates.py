@@ -130,7 +130,9 @@ HOSTS: dict[str, Callable[[Flask, Path], None]] = {
 def pages_of(app: Flask) -> list[str]:
     """Get the pages, without what differs from session to session or from second to second."""
     client = app.test_client()
-    changing = r'X-CSRFToken[^>]*>|name="csrf_token" value="[^"]*"|\d+ s ago|value="\d{4}-[^"]*"'
+    changing = (
+        r'X-CSRFToken[^>]*>|name="csrf_token" value="[^"]*"|just now|\d+ (?:s|min|h|days?) ago|value="\d{4}-[^"]*"'
+    )
     texts = [re.sub(changing, "", client.get(PREFIX + path).text) for path in PATHS]
     return [re.sub(r"\s+", " ", text) for text in texts]
 

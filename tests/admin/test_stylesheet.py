@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import g, request
 
 from melody_logs.admin.headers import BODY_POLICY, PAGE_POLICY
 from tests.admin.conftest import PREFIX, MakeApp
 from tests.admin.test_host_layout import findings_of
+from tests.docs import fenced, page
 
 SOURCES = {"style-src": ["https://cdn.example", "'unsafe-inline'"], "font-src": "https://fonts.example"}
 
@@ -65,6 +67,17 @@ def test_sources_of_the_host_are_added_to_the_policy_of_the_pages_alone(make_app
     assert policy["font-src"] == "https://fonts.example"
     assert policy["script-src"] == "'self'" and policy["default-src"] == "'none'"
     assert client.get(f"{PREFIX}/email/4/body").headers["Content-Security-Policy"] == BODY_POLICY
+
+
+def test_the_documented_way_adds_a_nonce_to_pages_and_to_no_body(make_app: MakeApp) -> None:
+    app = make_app()
+    code = next(code for code in fenced(page("pages.md"), "python") if "allow_nonce" in code)
+    exec(code, {"app": app, "g": g, "request": request})
+    app.before_request(lambda: setattr(g, "nonce", "abc"))
+    client = app.test_client()
+    assert policy_of(client.get(f"{PREFIX}/email/4"))["script-src"] == "'nonce-abc' 'self'"
+    assert client.get(f"{PREFIX}/email/4/body").headers["Content-Security-Policy"] == BODY_POLICY
+    assert "Content-Security-Policy" not in client.get("/").headers
 
 
 def test_without_these_settings_the_policy_is_ours(make_app: MakeApp) -> None:
