@@ -12,7 +12,9 @@ from typing import Literal
 from flask import current_app, has_app_context
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .errors import ConfigurationError, MelodyLogsError
+from .clients.keys import SigningKeys
+from .errors import ConfigurationError, MelodyLogsError, StorageUnavailableError
+from .recording.spool_folder import find_obstacle
 from .state import State
 from .storage import schema
 from .storage.job_rows import list_jobs
@@ -32,6 +34,8 @@ SPOOL_LATE_AFTER = timedelta(minutes=1)
 LOCATION_LATE_AFTER = timedelta(minutes=10)
 OLD_LOCATIONS_AFTER_DAYS = 365
 FULL_SHARE = 0.75
+#: What servers that answer say to a wrong user, password or database: PostgreSQL's severity, MariaDB's numbers.
+_REFUSALS = ("FATAL:", "(1044,", "(1045,", "(1049,")
 WORKER_REMEDY = (
     "name your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL, then start two processes: "
     "celery -A melody_logs.worker worker, and celery -A melody_logs.worker beat"
@@ -65,7 +69,7 @@ def check_health(state: State) -> Health:
     findings = [*_guarded("Recording", _check_recording, state), *_guarded("Spool", _check_spool, state)]
     findings += _guarded("Sign-in views", _check_watched_views, state)
     with state.database.reads_within(PATIENCE_SECONDS):
-        for check in (_check_tables, _check_worker, _check_jobs, _check_gaps):
+        for check in (_check_tables, _check_signing_key, _check_worker, _check_jobs, _check_gaps):
             found = _guarded("Database", check, state)
             findings += found
             if any(finding.level == "bad" and finding.name in ("Database", "Tables") for finding in found):
@@ -108,7 +112,8 @@ def _check_recording(state: State) -> list[Finding]:
     try:
         state.derive_key("identity")
     except ConfigurationError as error:
-        findings.append(Finding("Keys", "bad", str(error), "set SECRET_KEY or MELODY_LOGS_KEY"))
+        text, remedy = _split(error)
+        findings.append(Finding("Keys", "bad", text, remedy))
     failures = sum(state.recorder.failures.values())
     if failures:
         text = f"{failures} entries were lost to an error inside melody_logs in this process"
@@ -131,11 +136,7 @@ def _check_spool(state: State) -> list[Finding]:
     level: Level = "bad" if late else "warning" if full else "good"
     remedy = "see the drain and the database below; by hand: flask melody-logs drain" if level != "good" else ""
     findings.append(Finding("Spool", level, text, remedy, waiting.oldest_at if late else None))
-    if state.spool.problem():
-        remedy = f'make "{state.spool.directory}" writable, or set MELODY_LOGS_SPOOL_DIR'
-        findings.append(Finding("Spool disk", "bad", str(state.spool.problem()), remedy))
-    for problem in state.drain.problems():
-        findings.append(Finding("Spool file", "warning", problem, "keep the file and report it"))
+    findings += _check_spool_folder(state)
     if waiting.dead_letters:
         text = f"{waiting.dead_letters:,} entries could not be written and are kept aside in the spool"
         findings.append(Finding("Dead letters", "warning", text, "read the log of the logger melody_logs"))
@@ -145,29 +146,52 @@ def _check_spool(state: State) -> list[Finding]:
     return findings
 
 
+def _check_spool_folder(state: State) -> Iterable[Finding]:
+    if state.spool.problem():
+        remedy = f'make "{state.spool.directory}" writable, or set MELODY_LOGS_SPOOL_DIR'
+        yield Finding("Spool disk", "bad", str(state.spool.problem()), remedy)
+    elif obstacle := find_obstacle(state.spool.directory):
+        yield Finding("Spool disk", "bad", *_split(obstacle))
+    for problem in state.drain.problems():
+        text, remedy = _split(problem)
+        yield Finding("Spool file", "warning", text, remedy or "keep the file and report it")
+
+
 def _check_tables(state: State) -> Iterable[Finding]:
     yield _look_at_tables(state)
 
 
 def _look_at_tables(state: State) -> Finding:
-    shown = state.database.url.render_as_string(hide_password=True)
+    destination = state.database.destination
+    shown = destination.url.render_as_string(hide_password=True)
     try:
-        current, head = schema.current_revision(state.database), schema.head_revision()
-        if state.database.destination.temporary:
-            return Finding("Tables", "good", f"temporary, in {shown}")
-    except (SQLAlchemyError, OSError, ImportError) as error:
-        return Finding(
-            "Database", "bad", f"{shown} does not answer: {_reason(error)}", "start it, or check its address"
-        )
-    if current is None:
-        return Finding("Tables", "bad", f"not there in {shown}", "run: flask melody-logs db upgrade")
-    if current < head:
-        text = f"at version {current}, this melody_logs needs {head}"
-        return Finding("Tables", "bad", text, "run: flask melody-logs db upgrade")
-    if current > head:
-        text = f"at version {current}, which this melody_logs ({head}) does not know"
-        return Finding("Tables", "bad", text, "install the newer melody_logs that made them")
+        current = schema.current_revision(state.database)
+    except StorageUnavailableError as error:
+        return Finding("Database", "bad", *_split(error))
+    except (SQLAlchemyError, OSError) as error:
+        reason = _reason(error)
+        if destination.url.get_backend_name() == "sqlite":
+            remedy = f'let the user of this process write the file and its folder, or set "{destination.key}"'
+            return Finding("Database", "bad", f"{shown} cannot be used: {reason}", remedy)
+        if any(sign in reason for sign in _REFUSALS):
+            remedy = f'correct the user, the password or the name of the database in "{destination.key}"'
+            return Finding("Database", "bad", f"{shown} refuses us: {reason}", remedy)
+        remedy = f'start it, or correct its address in "{destination.key}"'
+        return Finding("Database", "bad", f"{shown} does not answer: {reason}", remedy)
+    misfit = schema.find_misfit(state.database, current)
+    if misfit is not None:
+        return Finding("Tables", "bad", *_split(misfit))
+    if destination.temporary:
+        return Finding("Tables", "good", f"temporary, in {shown}")
     return Finding("Tables", "good", f"at version {current} in {shown}")
+
+
+def _check_signing_key(state: State) -> Iterable[Finding]:
+    """Find signing keys that the key of today does not open: no program would get a token."""
+    try:
+        SigningKeys(state.database, state.derive_key).check_private()
+    except ConfigurationError as error:
+        yield Finding("Keys", "bad", *_split(error))
 
 
 def _check_worker(state: State) -> Iterable[Finding]:
@@ -217,6 +241,12 @@ def _check_geolocation(state: State) -> Iterable[Finding]:
             yield Finding("Location data", "warning", f"{info.name} is {info.age_days} days old", "get a newer file")
         else:
             yield Finding("Location data", "good", info.name)
+
+
+def _split(sentence: object) -> tuple[str, str]:
+    """Split a sentence of ours, "what is wrong: what helps", at its colon."""
+    text, _, remedy = str(sentence).partition(": ")
+    return text, remedy
 
 
 def _now(like: datetime) -> datetime:

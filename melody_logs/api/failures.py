@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Timeout
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
 
-from ..errors import StorageUnavailableError
+from ..errors import ConfigurationError, StorageUnavailableError
 from ..state import state_of
 from .problems import ProblemError
 from .routes import OwnRoutes
@@ -31,7 +31,8 @@ def install(blueprint: Blueprint) -> None:
     # Flask asks the app's handler of a code before the blueprint's handler of a class: take the codes too.
     for code in default_exceptions:
         blueprint.register_error_handler(code, answer_http_exception)
-    for unreachable in (OperationalError, InterfaceError, TimeoutError, StorageUnavailableError):
+    # A configuration error here is a key that does not fit what is stored: an operator mends it, not the caller.
+    for unreachable in (OperationalError, InterfaceError, TimeoutError, StorageUnavailableError, ConfigurationError):
         blueprint.register_error_handler(unreachable, _answer_unavailable)
     blueprint.register_error_handler(Exception, _answer_unexpected)
 
@@ -76,7 +77,7 @@ _DETAILS = {
 
 def _answer_unavailable(error: Exception) -> Response:
     reason = error.orig if isinstance(error, DBAPIError) else error
-    logger.warning("the API could not reach the logs: %s", reason)
+    logger.warning("the API could not do its work: %s", reason)
     return ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The logs cannot be reached at the moment; try again later.",

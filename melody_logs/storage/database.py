@@ -215,7 +215,7 @@ def _explained(database: Database) -> Iterator[None]:
             raise
         shown = database.url.render_as_string(hide_password=True)
         raise StorageUnavailableError(
-            f'the log tables are missing or too old in "{shown}": run "flask melody-logs db upgrade"'
+            f'the log tables are missing or of another version in "{shown}": run "flask melody-logs db upgrade"'
         ) from error
 
 
@@ -226,4 +226,6 @@ def _says_missing_table(error: DBAPIError) -> bool:
     if getattr(original, "pgcode", None) in ("42P01", "3F000", "42703"):
         return True
     message = str(original)
-    return "no such table: melody_" in message or "no such column" in message or "(1146," in message
+    # SQLite for a missing table, a column that is read, a column that is written; MariaDB's errors 1146 and 1054.
+    signs = ("no such table: melody_", "no such column", "has no column named", "(1146,", "(1054,")
+    return any(sign in message for sign in signs)

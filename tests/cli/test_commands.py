@@ -124,7 +124,7 @@ def test_health_says_what_is_wrong_and_what_helps(sqlite_url: str, tmp_path: Pat
     result = run(app, "health", "--json")
     findings = {finding["name"]: finding for finding in json.loads(result.output)["findings"]}
     assert result.exit_code == 1
-    assert findings["Tables"]["remedy"] == "run: flask melody-logs db upgrade"
+    assert findings["Tables"]["remedy"] == 'run "flask melody-logs db upgrade"'
     assert "MELODY_LOGS_SPOOL_DIR" in findings["Spool disk"]["remedy"]
     assert "missing.mmdb" in findings["Location data"]["text"]
     close_host(app)
