@@ -7,6 +7,7 @@ import uuid
 from http import HTTPStatus
 
 from flask import Blueprint, Response, current_app, make_response, request
+from flask.globals import request_ctx
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
@@ -49,6 +50,9 @@ def answer_routing_error() -> Response | None:
     if rule is not None and _is_ours(rule.rule):
         return None
     routes: OwnRoutes = current_app.extensions[ROUTES_KEY]
+    adapter = request_ctx.url_adapter
+    if adapter is None or not routes.are_at(adapter):
+        return None
     error = routes.find_refusal(request.path, request.method) or request.routing_exception
     return None if error is None else answer_http_exception(error)
 
