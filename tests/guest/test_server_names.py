@@ -37,7 +37,7 @@ def test_host_with_a_server_name(new_host: NewHost, move_in: MoveIn) -> None:
     assert_all_works(app)
 
 
-def add_tenants(app: Flask, **place: str) -> None:
+def add_tenants(app: Flask, **place: Any) -> None:
     """Give tenants a page for every path, and a login view that is theirs."""
     methods = ["GET", "POST", "DELETE"]
     app.add_url_rule("/<path:path>", "everything", lambda path: f"tenant: {path}", methods=methods, **place)
