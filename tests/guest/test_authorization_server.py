@@ -39,7 +39,7 @@ class HostClient(SimpleNamespace):
         return scope
 
 
-class ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentials(grants.ClientCredentialsGrant):
     """The grant that programs use."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
@@ -69,7 +69,7 @@ def add_server(app: Flask, token_path: str) -> None:
         expires_at = time.time() + token["expires_in"]
         tokens[token["access_token"]] = HostToken(expires_at=expires_at, scope=token["scope"], client=request.client)
 
-    class Validator(BearerTokenValidator):  # type: ignore[misc]
+    class Validator(BearerTokenValidator):
         def authenticate_token(self, text: str) -> HostToken | None:
             return tokens.get(text)
 

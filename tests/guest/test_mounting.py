@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from melody_logs.state import state_of
+from tests.docs import code_under
 from tests.guest.conftest import API, CLEAN, KEYS, PAGES, TOKEN, MoveIn, NewHost, bearer, read_form
 from tests.hosts import add_login_view
 from tests.storage.rows import message, read_all, sign_in, write
@@ -30,7 +30,7 @@ def below_application_root(app: Flask) -> FlaskClient:
 
 def behind_a_proxy_that_strips_the_prefix(app: Flask) -> FlaskClient:
     """Let a proxy take the path away and tell it in a header."""
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    exec(code_under("hosts.md", "Behind a proxy"), {"app": app})
     return Proxied(app, app.response_class)
 
 
