@@ -114,8 +114,11 @@ def test_host_with_babel_keeps_its_languages_and_we_our_words(new_host: NewHost,
         pages.append(app.test_client().get(f"{PAGES}/email/1", headers={"Accept-Language": "fr"}).text)
     assert "<title>" in pages[0]
     assert strip_times(pages[0]) == strip_times(pages[1])
-    answer = app.test_client().get("/when", headers={"Accept-Language": "fr"})
-    assert answer.text == "hello 4 janvier 05:00"
+    client, french = app.test_client(), {"Accept-Language": "fr"}
+    assert client.post(CLEAN, data=read_form(client, headers=french), headers=french).status_code == 303
+    (row,) = client.get(f"{API}/email", headers=bearer(app) | french).json["logs"]  # type: ignore[index]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row["createdAt"])
+    assert client.get("/when", headers=french).text == "hello 4 janvier 05:00"
 
 
 def strip_times(page: str) -> str:
