@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from flask import current_app, has_app_context
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from .clients.keys import SigningKeys
 from .errors import ConfigurationError, MelodyLogsError, StorageUnavailableError
@@ -20,6 +20,7 @@ from .storage import schema
 from .storage.job_rows import list_jobs
 from .storage.locations import find_oldest_pending
 from .storage.progress import read_heartbeats, sum_gaps
+from .storage.trouble import explain_trouble, find_reason
 
 logger = logging.getLogger("melody_logs")
 
@@ -34,8 +35,6 @@ SPOOL_LATE_AFTER = timedelta(minutes=1)
 LOCATION_LATE_AFTER = timedelta(minutes=10)
 OLD_LOCATIONS_AFTER_DAYS = 365
 FULL_SHARE = 0.75
-#: What servers that answer say to a wrong user, password or database: PostgreSQL's severity, MariaDB's numbers.
-_REFUSALS = ("FATAL:", "(1044,", "(1045,", "(1049,")
 WORKER_REMEDY = (
     "name your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL, then start two processes: "
     "celery -A melody_logs.worker worker, and celery -A melody_logs.worker beat"
@@ -84,7 +83,7 @@ def _guarded(name: str, check: Callable[[State], Iterable[Finding]], state: Stat
     except Exception as error:
         if not isinstance(error, SQLAlchemyError | MelodyLogsError | OSError):
             logger.exception("a check of the health of melody_logs could not be made")
-        return [Finding(name, "bad", f"a check could not be made: {_reason(error)}", "see the server's log")]
+        return [Finding(name, "bad", f"a check could not be made: {find_reason(error)}", "see the server's log")]
 
 
 def _check_watched_views(state: State) -> Iterable[Finding]:
@@ -169,15 +168,7 @@ def _look_at_tables(state: State) -> Finding:
     except StorageUnavailableError as error:
         return Finding("Database", "bad", *_split(error))
     except (SQLAlchemyError, OSError) as error:
-        reason = _reason(error)
-        if destination.url.get_backend_name() == "sqlite":
-            remedy = f'let the user of this process write the file and its folder, or set "{destination.key}"'
-            return Finding("Database", "bad", f"{shown} cannot be used: {reason}", remedy)
-        if any(sign in reason for sign in _REFUSALS):
-            remedy = f'correct the user, the password or the name of the database in "{destination.key}"'
-            return Finding("Database", "bad", f"{shown} refuses us: {reason}", remedy)
-        remedy = f'start it, or correct its address in "{destination.key}"'
-        return Finding("Database", "bad", f"{shown} does not answer: {reason}", remedy)
+        return Finding("Database", "bad", *explain_trouble(destination, error))
     misfit = schema.find_misfit(state.database, current)
     if misfit is not None:
         return Finding("Tables", "bad", *_split(misfit))
@@ -251,8 +242,3 @@ def _split(sentence: object) -> tuple[str, str]:
 
 def _now(like: datetime) -> datetime:
     return datetime.now(like.tzinfo)
-
-
-def _reason(error: BaseException) -> str:
-    original = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(original).strip().split("\n", 1)[0] or type(original).__name__

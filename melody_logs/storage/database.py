@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import StorageUnavailableError
 from .destination import Destination
 from .engine import WRITES, make_engine
+from .trouble import explain_trouble, is_forbidden
 from .watchdog import WATCHDOG
 
 LOCK_TIMEOUT_SECONDS = 10
@@ -104,7 +105,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection in a transaction that ends without a commit, and whose queries end after ten seconds.
 
-        :raise StorageUnavailableError: if the tables are missing.
+        :raise StorageUnavailableError: if the tables are missing or forbidden.
         """
         seconds = _read_seconds.get()
         with _explained(self), self.engine.connect() as connection, _limited(connection, seconds):
@@ -125,7 +126,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Give a connection in a transaction that writes and commits at the end, beside other writers where possible.
 
-        :raise StorageUnavailableError: if the tables are missing.
+        :raise StorageUnavailableError: if the tables are missing or forbidden.
         """
         with _explained(self), self.engine.connect() as connection:
             connection.execution_options(**{WRITES: True})
@@ -147,7 +148,7 @@ class Database:
         The lock orders ids, positions and commits, so that a reader that follows them skips nothing. It ends with the
         transaction.
 
-        :raise StorageUnavailableError: if the tables are missing, or the lock is not free for ten seconds.
+        :raise StorageUnavailableError: if the tables are missing or forbidden, or the lock is not free for ten seconds.
         """
         lock_name = f"melody_logs:{self.destination.schema or self.url.database}"
         with self.transaction() as connection:
@@ -211,6 +212,8 @@ def _explained(database: Database) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if is_forbidden(error):
+            raise StorageUnavailableError(": ".join(explain_trouble(database.destination, error))) from error
         if not _says_missing_table(error):
             raise
         shown = database.url.render_as_string(hide_password=True)

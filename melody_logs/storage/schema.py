@@ -78,8 +78,8 @@ def find_misfit(database: Database, current: str | None) -> str | None:
     if current in known_revisions():
         return f'{text}, but this melody_logs needs {head_revision()}: run "flask melody-logs db upgrade"'
     return (
-        f"{text}, which this melody_logs does not know (its newest is {head_revision()}): install the one that made "
-        f'them, or run with that one "flask melody-logs db downgrade {head_revision()}"'
+        f"{text}, which this melody_logs does not know (its newest is {head_revision()}): install the release that "
+        f'made them, or run "flask melody-logs db downgrade {head_revision()}" with that release'
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from melody_logs.resources import MIGRATIONS
 from melody_logs.state import state_of
@@ -114,7 +114,7 @@ def test_tables_of_a_newer_release(
     host.sign_in("ann", "bob")
     said = host.find_bad("Tables")
     assert "are at version later, which this melody_logs does not know" in said
-    assert f'run with that one "flask melody-logs db downgrade {head}"' in said
+    assert said.endswith(f'or run "flask melody-logs db downgrade {head}" with that release')
     for command in (["drain"], ["db", "upgrade"], ["db", "downgrade", "base", "--yes"]):
         assert "does not know" in one_sentence(host.command(*command, exit_code=1))
     host.assert_waiting(2)
@@ -134,27 +134,60 @@ def test_version_that_there_is_not(trouble: MakeTrouble, command: list[str]) -> 
     host.assert_recorded("ann")
 
 
-def test_user_who_may_not_make_the_schema(trouble: MakeTrouble, postgresql_url: str) -> None:
-    owner = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
-    with owner.connect() as connection:
-        connection.execute(text("DROP ROLE IF EXISTS shop_app"))
+@pytest.fixture
+def owner(postgresql_url: str) -> Iterator[Connection]:
+    """A connection of the server's owner, who has made a user without any right for the host."""
+    engine = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
         connection.execute(text("CREATE ROLE shop_app LOGIN"))
-        url = make_url(postgresql_url).set(username="shop_app").render_as_string(hide_password=False)
-        host = trouble(MELODY_LOGS_DATABASE_URI=url)
-        host.sign_in("ann", "bob")
-        host.find_bad("Tables")
-        said = one_sentence(host.command("db", "upgrade", exit_code=1))
-        assert 'the database user "shop_app" may not create the schema "melody_logs": ' in said
-        host.assert_pages_are_closed()
-        host.assert_waiting(2)
-        statement = re.search(r"CREATE SCHEMA \w+ AUTHORIZATION \w+", said)
-        assert statement is not None
-        connection.execute(text(statement[0]))
-        host.command("db", "upgrade")
-        host.sign_in("cem")
-        host.assert_recorded("ann", "bob", "cem")
-        state_of(host.app).drain_thread.stop(5)
-        state_of(host.app).database.close()
+        yield connection
         connection.execute(text("DROP OWNED BY shop_app CASCADE"))
         connection.execute(text("DROP ROLE shop_app"))
-    owner.dispose()
+    engine.dispose()
+
+
+@pytest.fixture
+def poor_host(trouble: MakeTrouble, postgresql_url: str, owner: Connection) -> Iterator[TroubledHost]:
+    """A host that comes to its logs as that user."""
+    url = make_url(postgresql_url).set(username="shop_app").render_as_string(hide_password=False)
+    host = trouble(MELODY_LOGS_DATABASE_URI=url)
+    yield host
+    state_of(host.app).drain_thread.stop(5)
+    state_of(host.app).database.close()
+
+
+def test_user_who_may_not_make_the_schema(poor_host: TroubledHost, owner: Connection) -> None:
+    host = poor_host
+    host.sign_in("ann", "bob")
+    host.find_bad("Tables")
+    said = one_sentence(host.command("db", "upgrade", exit_code=1))
+    assert 'the database user "shop_app" may not create the schema "melody_logs": ' in said
+    host.assert_pages_are_closed()
+    host.assert_waiting(2)
+    statement = re.search(r"CREATE SCHEMA \w+ AUTHORIZATION \w+", said)
+    assert statement is not None
+    owner.execute(text(statement[0]))
+    host.command("db", "upgrade")
+    host.sign_in("cem")
+    host.assert_recorded("ann", "bob", "cem")
+
+
+def test_user_who_may_not_use_the_tables(
+    poor_host: TroubledHost, owner: Connection, trouble: MakeTrouble, postgresql_url: str
+) -> None:
+    """The owner has made them, and forgot to let the host in."""
+    trouble("owner", MELODY_LOGS_DATABASE_URI=postgresql_url).command("db", "upgrade")
+    owner.execute(text("GRANT USAGE ON SCHEMA melody_logs TO shop_app"))
+    poor_host.sign_in("ann")
+    said = poor_host.find_bad("Database")
+    assert "does not let us use the log tables (permission denied for table melody_alembic_version)" in said
+    remedy = (
+        'grant "shop_app" USAGE of the schema "melody_logs" and its sequences, and SELECT, INSERT, UPDATE and DELETE'
+    )
+    assert said.endswith(f"let their owner {remedy} of the tables")
+    assert "permission denied for table" in one_sentence(poor_host.command("drain", exit_code=1))
+    poor_host.assert_pages_are_closed()
+    poor_host.assert_waiting(1)
+    for right in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
+        owner.execute(text(f"GRANT {right} IN SCHEMA melody_logs TO shop_app"))
+    poor_host.assert_recorded("ann")
