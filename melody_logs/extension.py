@@ -16,7 +16,7 @@ from .cli import create_group
 from .errors import ConfigurationError, NotInitialisedError
 from .integrations import sign_in_views
 from .integrations.host_migrations import hide_tables
-from .integrations.host_routes import refuse_collisions, watch_collisions
+from .integrations.host_routes import refuse_collisions, routes_on, watch_collisions
 from .integrations.sign_in_views import Reader, WatchedView
 from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams, UserId, UserLabels
@@ -55,13 +55,14 @@ class MelodyLogs:
         settings = Settings.from_config(app.config)
         refuse_collisions(app, settings)
         state = make_state(app, db, settings, self._seams)
-        app.extensions[EXTENSION_KEY] = state
-        self._apps.add(app)
-        app.before_request(state.drain_thread.ensure_started)
-        sign_in_views.install(app, state.recorder)
-        state.receivers = _connect_signals(app, state.recorder)
-        app.register_blueprint(create_blueprint(settings), url_prefix=settings.admin_prefix)
-        register_api(app, settings)
+        with routes_on(app, settings.host):
+            app.extensions[EXTENSION_KEY] = state
+            self._apps.add(app)
+            app.before_request(state.drain_thread.ensure_started)
+            sign_in_views.install(app, state.recorder)
+            state.receivers = _connect_signals(app, state.recorder)
+            app.register_blueprint(create_blueprint(settings), url_prefix=settings.admin_prefix)
+            register_api(app, settings)
         app.cli.add_command(create_group())
         hide_tables(app)
         watch_collisions(app, settings)

@@ -10,15 +10,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from flask import current_app, has_app_context
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from .errors import ConfigurationError, MelodyLogsError
+from .clients.keys import SigningKeys
+from .errors import ConfigurationError, MelodyLogsError, StorageUnavailableError
 from .host_layout import TROUBLE, check_layout
+from .recording.spool_folder import find_obstacle
 from .state import State
 from .storage import schema
 from .storage.job_rows import list_jobs
 from .storage.locations import find_oldest_pending
 from .storage.progress import read_heartbeats, sum_gaps
+from .storage.trouble import explain_trouble, find_reason
 
 logger = logging.getLogger("melody_logs")
 
@@ -67,7 +70,7 @@ def check_health(state: State) -> Health:
     findings += _guarded("Sign-in views", _check_watched_views, state)
     findings += _guarded("Pages", _check_pages, state)
     with state.database.reads_within(PATIENCE_SECONDS):
-        for check in (_check_tables, _check_worker, _check_jobs, _check_gaps):
+        for check in (_check_tables, _check_signing_key, _check_worker, _check_jobs, _check_gaps):
             found = _guarded("Database", check, state)
             findings += found
             if any(finding.level == "bad" and finding.name in ("Database", "Tables") for finding in found):
@@ -82,7 +85,7 @@ def _guarded(name: str, check: Callable[[State], Iterable[Finding]], state: Stat
     except Exception as error:
         if not isinstance(error, SQLAlchemyError | MelodyLogsError | OSError):
             logger.exception("a check of the health of melody_logs could not be made")
-        return [Finding(name, "bad", f"a check could not be made: {_reason(error)}", "see the server's log")]
+        return [Finding(name, "bad", f"a check could not be made: {find_reason(error)}", "see the server's log")]
 
 
 def _check_watched_views(state: State) -> Iterable[Finding]:
@@ -122,7 +125,8 @@ def _check_recording(state: State) -> list[Finding]:
     try:
         state.derive_key("identity")
     except ConfigurationError as error:
-        findings.append(Finding("Keys", "bad", str(error), "set SECRET_KEY or MELODY_LOGS_KEY"))
+        text, remedy = _split(error)
+        findings.append(Finding("Keys", "bad", text, remedy))
     failures = sum(state.recorder.failures.values())
     if failures:
         text = f"{failures} entries were lost to an error inside melody_logs in this process"
@@ -145,11 +149,7 @@ def _check_spool(state: State) -> list[Finding]:
     level: Level = "bad" if late else "warning" if full else "good"
     remedy = "see the drain and the database below; by hand: flask melody-logs drain" if level != "good" else ""
     findings.append(Finding("Spool", level, text, remedy, waiting.oldest_at if late else None))
-    if state.spool.problem():
-        remedy = f'make "{state.spool.directory}" writable, or set MELODY_LOGS_SPOOL_DIR'
-        findings.append(Finding("Spool disk", "bad", str(state.spool.problem()), remedy))
-    for problem in state.drain.problems():
-        findings.append(Finding("Spool file", "warning", problem, "keep the file and report it"))
+    findings += _check_spool_folder(state)
     if waiting.dead_letters:
         text = f"{waiting.dead_letters:,} entries could not be written and are kept aside in the spool"
         findings.append(Finding("Dead letters", "warning", text, "read the log of the logger melody_logs"))
@@ -159,29 +159,44 @@ def _check_spool(state: State) -> list[Finding]:
     return findings
 
 
+def _check_spool_folder(state: State) -> Iterable[Finding]:
+    if state.spool.problem():
+        remedy = f'make "{state.spool.directory}" writable, or set MELODY_LOGS_SPOOL_DIR'
+        yield Finding("Spool disk", "bad", str(state.spool.problem()), remedy)
+    elif obstacle := find_obstacle(state.spool.directory):
+        yield Finding("Spool disk", "bad", *_split(obstacle))
+    for problem in state.drain.problems():
+        text, remedy = _split(problem)
+        yield Finding("Spool file", "warning", text, remedy or "keep the file and report it")
+
+
 def _check_tables(state: State) -> Iterable[Finding]:
     yield _look_at_tables(state)
 
 
 def _look_at_tables(state: State) -> Finding:
-    shown = state.database.url.render_as_string(hide_password=True)
+    destination = state.database.destination
+    shown = destination.url.render_as_string(hide_password=True)
     try:
-        current, head = schema.current_revision(state.database), schema.head_revision()
-        if state.database.destination.temporary:
-            return Finding("Tables", "good", f"temporary, in {shown}")
-    except (SQLAlchemyError, OSError, ImportError) as error:
-        return Finding(
-            "Database", "bad", f"{shown} does not answer: {_reason(error)}", "start it, or check its address"
-        )
-    if current is None:
-        return Finding("Tables", "bad", f"not there in {shown}", "run: flask melody-logs db upgrade")
-    if current < head:
-        text = f"at version {current}, this melody_logs needs {head}"
-        return Finding("Tables", "bad", text, "run: flask melody-logs db upgrade")
-    if current > head:
-        text = f"at version {current}, which this melody_logs ({head}) does not know"
-        return Finding("Tables", "bad", text, "install the newer melody_logs that made them")
+        current = schema.current_revision(state.database)
+    except StorageUnavailableError as error:
+        return Finding("Database", "bad", *_split(error))
+    except (SQLAlchemyError, OSError) as error:
+        return Finding("Database", "bad", *explain_trouble(destination, error))
+    misfit = schema.find_misfit(state.database, current)
+    if misfit is not None:
+        return Finding("Tables", "bad", *_split(misfit))
+    if destination.temporary:
+        return Finding("Tables", "good", f"temporary, in {shown}")
     return Finding("Tables", "good", f"at version {current} in {shown}")
+
+
+def _check_signing_key(state: State) -> Iterable[Finding]:
+    """Find signing keys that the key of today does not open: no program would get a token."""
+    try:
+        SigningKeys(state.database, state.derive_key).check_private()
+    except ConfigurationError as error:
+        yield Finding("Keys", "bad", *_split(error))
 
 
 def _check_worker(state: State) -> Iterable[Finding]:
@@ -233,10 +248,11 @@ def _check_geolocation(state: State) -> Iterable[Finding]:
             yield Finding("Location data", "good", info.name)
 
 
+def _split(sentence: object) -> tuple[str, str]:
+    """Split a sentence of ours, "what is wrong: what helps", at its colon."""
+    text, _, remedy = str(sentence).partition(": ")
+    return text, remedy
+
+
 def _now(like: datetime) -> datetime:
     return datetime.now(like.tzinfo)
-
-
-def _reason(error: BaseException) -> str:
-    original = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(original).strip().split("\n", 1)[0] or type(original).__name__

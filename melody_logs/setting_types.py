@@ -111,6 +111,15 @@ def url_prefix(value: Any) -> str:
     raise ValueError('a path such as "/admin/logs": a leading slash, none at the end, no variables')
 
 
+def optional_host(value: Any) -> str | None:
+    """Accept the name of a host in lower case, with its port unless that is the usual one, or nothing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?", value):
+        return value
+    raise ValueError('the name of a host such as "app.example" or "app.example:8443", in lower case')
+
+
 def paths(value: Any) -> tuple[str, ...]:
     """Accept one path, several in a list, or text with paths separated by commas."""
     if value is None:

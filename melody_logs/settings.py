@@ -64,6 +64,9 @@ class Settings:
     )
     api_prefix: str = _key("/api/v1/logs", types.url_prefix, "Where the API is.")
     token_prefix: str = _key("/oauth2/v1", types.url_prefix, "Where the token endpoint is.")
+    host: str | None = _key(
+        None, types.optional_host, "Host of pages and API in an app with host_matching=True; else empty."
+    )
     token_lifetime_seconds: int = _key(900, types.integer(60, 86_400), "Life of an access token.", "s")
 
     def is_enabled(self, kind: str) -> bool:

@@ -26,6 +26,13 @@ def fenced(text: str, language: str) -> list[str]:
     return [code for found, code in _FENCE.findall(text) if found == language]
 
 
+def code_under(name: str, heading: str) -> str:
+    """Return the only block of Python under a heading of a page in docs/."""
+    section = page(name).split(f"## {heading}\n")[1].split("\n## ")[0]
+    (code,) = fenced(section, "python")
+    return code
+
+
 def links_in(text: str) -> list[str]:
     """Return the links and pictures that do not lead to another site."""
     prose = re.sub(r"`[^`\n]*`", "", _FENCE.sub("", text))

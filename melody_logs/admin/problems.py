@@ -43,6 +43,8 @@ def register_problem_pages(blueprint: Blueprint) -> None:
     for code in _TITLES:
         blueprint.register_error_handler(code, _show_refusal)
     blueprint.register_error_handler(500, _show_failure)
+    # A host's page for every Exception would come before ours for 500.
+    blueprint.register_error_handler(Exception, _show_unexpected)
     blueprint.register_error_handler(OperationalError, _show_no_database)
     blueprint.register_error_handler(StorageUnavailableError, _show_no_database)
 
@@ -55,7 +57,7 @@ def _show_refusal(error: Exception) -> tuple[str, int] | Response:
     ours = type(error).description != error.description
     is_closed = code == 403 and state_of().admin_access is None
     text = error.description if ours else _TEXTS.get(code, "")
-    title = "These pages are closed" if is_closed else _TITLES[code]
+    title = "These pages are closed" if is_closed else _TITLES.get(code, error.name)
     return _render_problem(title, text or "", LINES_TO_ADD if is_closed and current_app.debug else ""), code
 
 
@@ -68,9 +70,13 @@ def _show_no_database(error: Exception) -> tuple[str, int]:
     return _render_problem("The log database cannot be reached", text), 503
 
 
+def _show_unexpected(error: Exception) -> tuple[str, int] | Response:
+    return _show_refusal(error) if isinstance(error, HTTPException) else _show_failure(error)
+
+
 def _show_failure(error: Exception) -> tuple[str, int]:
     number = uuid.uuid4().hex[:12]
-    _logger.error("an admin page failed, number %s", number)
+    _logger.error("an admin page failed, number %s", number, exc_info=getattr(error, "original_exception", error))
     text = f"What is recorded is not affected. The cause stands in the app's log, under number {number}."
     return _render_problem("This page could not be made", text), 500
 

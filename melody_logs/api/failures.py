@@ -7,11 +7,12 @@ import uuid
 from http import HTTPStatus
 
 from flask import Blueprint, Response, current_app, make_response, request
+from flask.globals import request_ctx
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
 
-from ..errors import StorageUnavailableError
+from ..errors import ConfigurationError, StorageUnavailableError
 from ..settings import Settings
 from .problems import ProblemError
 from .routes import OwnRoutes
@@ -31,7 +32,8 @@ def install(blueprint: Blueprint) -> None:
     # Flask asks the app's handler of a code before the blueprint's handler of a class: take the codes too.
     for code in default_exceptions:
         blueprint.register_error_handler(code, answer_http_exception)
-    for unreachable in (OperationalError, InterfaceError, TimeoutError, StorageUnavailableError):
+    # A configuration error here is a key that does not fit what is stored: an operator mends it, not the caller.
+    for unreachable in (OperationalError, InterfaceError, TimeoutError, StorageUnavailableError, ConfigurationError):
         blueprint.register_error_handler(unreachable, _answer_unavailable)
     blueprint.register_error_handler(Exception, _answer_unexpected)
 
@@ -60,6 +62,9 @@ def answer_routing_error(own: OwnPaths) -> Response | None:
     if rule is not None and rule.rule in own:
         return None
     routes: OwnRoutes = current_app.extensions[ROUTES_KEY]
+    adapter = request_ctx.url_adapter
+    if adapter is None or not routes.are_at(adapter):
+        return None
     error = routes.find_refusal(request.path, request.method) or request.routing_exception
     return None if error is None else answer_http_exception(error)
 
@@ -82,7 +87,7 @@ _DETAILS = {
 
 def _answer_unavailable(error: Exception) -> Response:
     reason = error.orig if isinstance(error, DBAPIError) else error
-    logger.warning("the API could not reach the logs: %s", reason)
+    logger.warning("the API could not do its work: %s", reason)
     return ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The logs cannot be reached at the moment; try again later.",

@@ -11,9 +11,11 @@ from typing import ParamSpec, TypeVar
 import click
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from ..errors import MelodyLogsError
+from ..state import state_of
+from ..storage.trouble import explain_trouble
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,8 +53,7 @@ def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except MelodyLogsError as error:
             raise click.ClickException(str(error)) from error
-        except DBAPIError as error:
-            reason = str(error.orig).strip().split("\n", 1)[0]
-            raise click.ClickException(f"the log database did not answer as it should: {reason}") from error
+        except (DBAPIError, TimeoutError) as error:
+            raise click.ClickException(": ".join(explain_trouble(state_of().database.destination, error))) from error
 
     return wrapped

@@ -70,6 +70,14 @@ class SigningKeys:
             self._private = (keys.signing_kid, self._decrypt(keys.signing_kid, keys.encrypted_private_jwk))
         return self._private[1]
 
+    def check_private(self) -> None:
+        """Check that the key that signs, if there is one yet, can be read.
+
+        :raise ConfigurationError: as :meth:`signing_key`.
+        """
+        if self._current(CACHE_SECONDS).signing_kid is not None:
+            self.signing_key()
+
     def public_key_set(self) -> dict[str, Any]:
         """Give the JSON Web Key Set (RFC 7517) of the keys whose tokens are accepted."""
         return {"keys": [key.as_dict(private=False) for key in self._ensured().public.values()]}
@@ -123,6 +131,8 @@ class SigningKeys:
         try:
             return ECKey.import_key(json.loads(self._cipher().decrypt(encrypted.encode())))
         except InvalidToken:
+            # The next request looks again: the remedy shall work at once, not when the cache has aged.
+            self._keys = _Keys()
             raise ConfigurationError(
                 f'the signing key "{kid}" was encrypted under another "MELODY_LOGS_KEY" (or "SECRET_KEY", where that '
                 f'is not set): put the earlier value back, or delete the rows of "{_TABLE.name}", after which a new '

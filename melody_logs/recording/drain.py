@@ -13,12 +13,14 @@ from sqlalchemy import Connection
 
 from ..storage.database import Database
 from ..storage.progress import GapCount, advance_progress, forget_old_progress, read_progress, write_gaps
+from ..storage.schema import refuse_misfit
 from ..storage.writer import write_rows
 from .forking import follow_forks
 from .leftovers import Leftovers
 from .losses import SparseLog
 from .poison import ReadEntry, Rejection, is_database_trouble, read_entries, write_what_passes
 from .spool import Spool
+from .spool_census import find_strangers
 from .spool_file import Spooled, SpoolFile, is_damage, is_full
 
 FORGET_PROGRESS_EVERY_SECONDS = 86_400.0
@@ -115,8 +117,11 @@ class Drain:
         return False
 
     def problems(self) -> list[str]:
-        """Say what is wrong with spool files, a sentence each."""
-        return self._leftovers.problems()
+        """Say what is wrong with spool files, a sentence each, with its remedy where there is one."""
+        with self.spool.files_lock:
+            own = {file.path for file in self.spool.own_files()}
+            strangers = find_strangers(self.spool.directory, self.spool.destination, own)
+        return [*strangers, *self._leftovers.problems()]
 
     def before_fork(self) -> None:
         """Nothing: the spool closes its files, and a pass may be waiting for the database."""
@@ -189,6 +194,8 @@ class Drain:
         except Exception as error:
             if is_database_trouble(error) or isinstance(error, sqlite3.Error):
                 raise
+            # Tables of another version may reject every entry: it is not the entries that are wrong.
+            refuse_misfit(self._database)
             rows = self._commit(file, entries, rejected, last, write_what_passes)
         self._is_slow = False
         self.state.note_success(rows)

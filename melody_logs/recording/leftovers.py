@@ -110,21 +110,14 @@ class Leftovers:
             file.close()
             remove_spool(path, lock)
             return None
-        reason = self._refuse(path, meta)
-        if reason is None:
+        if meta.get("format") == FORMAT and meta.get("destination") == self._spool.destination:
             return file, lock
-        self._problems[path] = reason
-        self._let_go(path, (file, lock), settled=True)
-        return None
-
-    def _refuse(self, path: Path, meta: dict[str, str]) -> str | None:
         if meta.get("format") != FORMAT:
-            return f'"{path}" has format "{meta.get("format")}"; this version reads "{FORMAT}" and leaves it alone'
-        if meta.get("destination") != self._spool.destination:
-            return (
-                f'"{path}" belongs to another log database and is left alone; give each app its own '
-                '"MELODY_LOGS_SPOOL_DIR", or drain it with the settings it was written with'
+            self._problems[path] = (
+                f'"{path}" has format "{meta.get("format")}", this version reads "{FORMAT}" and leaves it alone: '
+                'run "flask melody-logs drain" of the version that wrote it'
             )
+        self._let_go(path, (file, lock), settled=True)
         return None
 
     def _finish(self, path: Path, pair: Opened, trouble: Exception | None) -> None:
@@ -166,7 +159,7 @@ class Leftovers:
             self._note(path, error)
 
     def _note(self, path: Path, error: Exception) -> None:
-        shown = str(error) if isinstance(error, SpoolRefused) else f'the spool "{path}" cannot be drained: {error}'
+        shown = str(error) if isinstance(error, SpoolRefused) else f'the spool "{path}" cannot be drained ({error})'
         self._problems[path] = shown
 
 

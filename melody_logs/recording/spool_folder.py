@@ -99,6 +99,25 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def find_obstacle(folder: Path) -> str | None:
+    """Say in a sentence, with its remedy, why this process could not keep entries in *folder*; None if it can.
+
+    Nothing is made or written.
+    """
+    try:
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+        if place == folder:
+            check_folder(folder)
+    except (SpoolRefused, OSError) as error:
+        return str(error)
+    if os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        return None
+    return (
+        f'the spool folder "{folder}" cannot be used, because "{place}" is not writable for user {os.geteuid()} of '
+        'this process: make it writable, or set "MELODY_LOGS_SPOOL_DIR" to a folder that is'
+    )
+
+
 def claim_new_spool(folder: Path) -> tuple[Path, SpoolLock]:
     """Make an empty spool file, readable by its owner only, under a name of its own, and lock it.
 

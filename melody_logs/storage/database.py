@@ -23,6 +23,7 @@ from .destination import Destination
 from .engine import WRITES, make_engine
 from .limits import GRACE_SECONDS, IDLE_TRANSACTION_SECONDS, LOCK_SECONDS, READ_SECONDS, WRITE_SECONDS
 from .reading import can_limit_statements, limit_statements
+from .trouble import explain_trouble, is_forbidden
 from .watchdog import WATCHDOG
 
 _read_seconds: ContextVar[float] = ContextVar("melody_logs_read_seconds", default=READ_SECONDS)
@@ -103,7 +104,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection that only reads, and whose queries end after ten seconds.
 
-        :raise StorageUnavailableError: if the tables are missing.
+        :raise StorageUnavailableError: if the tables are missing or forbidden.
         """
         seconds = _read_seconds.get()
         with _explained(self), self.engine.connect() as connection, _limited(connection, seconds):
@@ -131,7 +132,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Give a connection in a transaction that writes and commits at the end, beside other writers where possible.
 
-        :raise StorageUnavailableError: if the tables are missing.
+        :raise StorageUnavailableError: if the tables are missing or forbidden.
         """
         with self._writing(lock=None) as connection:
             yield connection
@@ -143,7 +144,7 @@ class Database:
         The lock orders ids, positions and commits, so that a reader that follows them skips nothing. It is given back
         when the transaction has ended.
 
-        :raise StorageUnavailableError: if the tables are missing, or the lock is not free for ten seconds.
+        :raise StorageUnavailableError: if the tables are missing or forbidden, or the lock is not free for ten seconds.
         """
         with self._writing(lock=f"melody_logs:{self.destination.schema or self.url.database}") as connection:
             yield connection
@@ -211,11 +212,13 @@ def _explained(database: Database) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if is_forbidden(error):
+            raise StorageUnavailableError(": ".join(explain_trouble(database.destination, error))) from error
         if not _says_missing_table(error):
             raise
         shown = database.url.render_as_string(hide_password=True)
         raise StorageUnavailableError(
-            f'the log tables are missing or too old in "{shown}": run "flask melody-logs db upgrade"'
+            f'the log tables are missing or of another version in "{shown}": run "flask melody-logs db upgrade"'
         ) from error
 
 
@@ -228,4 +231,6 @@ def _says_missing_table(error: DBAPIError) -> bool:
     if getattr(original, "pgcode", None) in ("42P01", "3F000", "42703"):
         return True
     message = str(original)
-    return "no such table: melody_" in message or "no such column" in message
+    # SQLite for a missing table, a column that is read, a column that is written.
+    signs = ("no such table: melody_", "no such column", "has no column named")
+    return any(sign in message for sign in signs)

@@ -26,12 +26,16 @@ _BACKENDS = ("postgresql", "sqlite", "mysql", "mariadb")
 
 @dataclass(frozen=True)
 class Destination:
-    """A resolved log database. ``schema`` is set on PostgreSQL only; ``temporary`` databases end with the process."""
+    """A resolved log database. ``schema`` is set on PostgreSQL only; ``temporary`` databases end with the process.
+
+    ``key`` is the key of the host's configuration that says where it is, or that would say another place.
+    """
 
     url: URL
     schema: str | None
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     temporary: bool = False
+    key: str = "MELODY_LOGS_DATABASE_URI"
 
     def prepare_file(self) -> None:
         """Make the SQLite file, readable by its owner only, before the driver makes it readable by everyone."""
@@ -92,7 +96,10 @@ def _configured(app: Flask, bind_key: str | None) -> tuple[str, Any, Mapping[str
     binds = app.config.get(named) or {}
     if bind_key is not None and bind_key not in binds:
         known = ", ".join(sorted(str(name) for name in binds)) or "there is none"
-        raise ConfigurationError(f'"MELODY_LOGS_BIND_KEY" is "{bind_key}", which is not in "{named}" ({known})')
+        raise ConfigurationError(
+            f'"MELODY_LOGS_BIND_KEY" is "{bind_key}", which is not in "{named}" ({known}): '
+            "add it there, or name one that is"
+        )
     bind = binds.get(bind_key or "default")
     options = bind if isinstance(bind, dict) else {"url": bind}
     url = options.get("url")
@@ -103,7 +110,7 @@ def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settin
     try:
         url = make_url(value)
         backend = url.get_backend_name()
-    except (ArgumentError, TypeError, AttributeError):
+    except (ArgumentError, TypeError, ValueError, AttributeError):
         raise ConfigurationError(
             f'"{key}" is not a database address; accepted: text such as postgresql+psycopg://user@host/name'
         ) from None
@@ -112,7 +119,7 @@ def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settin
         raise ConfigurationError(f'"{key}" names the database "{backend}"; accepted: {", ".join(_BACKENDS)}{remedy}')
     kept = {name: option for name, option in options.items() if name not in _NOT_OURS}
     if backend != "sqlite":
-        return Destination(url, settings.schema if backend == "postgresql" else None, kept)
+        return Destination(url, settings.schema if backend == "postgresql" else None, kept, key=key)
     not_for_files = ("pool_", "max_", "creator")
     kept = {name: option for name, option in kept.items() if not name.startswith(not_for_files)}
     # "file:" begins SQLite's own form of an address: https://www.sqlite.org/uri.html
@@ -122,7 +129,7 @@ def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settin
     if path != url.database:
         url = URL.create(url.drivername)
     # As Flask-SQLAlchemy reads it: relative to the instance folder.
-    return Destination(url.set(database=os.path.join(app.instance_path, path)), None, kept)
+    return Destination(url.set(database=os.path.join(app.instance_path, path)), None, kept, key=key)
 
 
 def _beside(host: Destination) -> Destination:

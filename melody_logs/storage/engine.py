@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, NoSuchModuleError
 
+from ..errors import StorageUnavailableError
 from . import mariadb
 from .columns import MARIADB
 from .destination import Destination
@@ -43,18 +45,22 @@ _DRIVER_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def make_engine(destination: Destination) -> Engine:
-    """Make the engine of *destination*; the host's options win over ours. Nothing is connected."""
+    """Make the engine of *destination*; the host's options win over ours. Nothing is connected.
+
+    :raise StorageUnavailableError: if its driver is not there, or its SQLite file cannot be made.
+    """
     options = dict(destination.engine_options)
     backend = destination.url.get_backend_name()
     if backend == "sqlite":
-        destination.prepare_file()
+        _prepare_file(destination)
     else:
         _add_pool_options(options)
     url, arguments = destination.url, driver_arguments(destination)
     if mariadb.is_mariadb(backend):
         options["isolation_level"] = "READ COMMITTED"
         url = mariadb.with_our_charset(url, arguments)
-    engine = create_engine(url, **options | {"connect_args": arguments})
+    with _explained_driver(destination):
+        engine = create_engine(url, **options | {"connect_args": arguments})
     _LISTENERS[backend](engine)
     if destination.schema:
         engine = engine.execution_options(schema_translate_map={None: destination.schema})
@@ -68,6 +74,44 @@ def driver_arguments(destination: Destination) -> dict[str, Any]:
     ours = _DRIVER_ARGUMENTS.get(destination.url.get_driver_name(), {})
     said = dict(destination.engine_options.get("connect_args") or {})
     return {name: value for name, value in ours.items() if name not in destination.url.query} | said
+
+
+def _prepare_file(destination: Destination) -> None:
+    try:
+        destination.prepare_file()
+    except OSError as error:
+        raise StorageUnavailableError(
+            f'the log database "{destination.url.database}" cannot be made ({error.strerror}): make its folder '
+            f'writable for the user of this process, or name another place in "{destination.key}"'
+        ) from error
+
+
+#: By database: the driver that an extra of ours brings, the extra, and how an address begins that uses it.
+_OWN_DRIVERS = {
+    "postgresql": ("psycopg", "postgresql", "postgresql+psycopg://"),
+    "mysql": ("pymysql", "mariadb", "mysql+pymysql://"),
+    "mariadb": ("pymysql", "mariadb", "mariadb+pymysql://"),
+}
+
+
+@contextmanager
+def _explained_driver(destination: Destination) -> Iterator[None]:
+    """Say what to install where the driver of an address is missing.
+
+    :raise StorageUnavailableError: instead of what SQLAlchemy raises.
+    """
+    url = destination.url
+    try:
+        yield
+    except (ImportError, NoSuchModuleError) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        reason = "is not known" if isinstance(error, NoSuchModuleError) else f"does not load ({error})"
+        text = f'"{missing}" is not installed' if missing else f'"{url.drivername}" {reason}'
+        driver, extra, start = _OWN_DRIVERS.get(url.get_backend_name(), (None, "", "sqlite:///"))
+        remedy = f'run "pip install melody-logs[{extra}]"' if driver else ""
+        if missing != driver:
+            remedy = " and ".join(filter(None, (f'begin "{destination.key}" with "{start}"', remedy)))
+        raise StorageUnavailableError(f"the database driver {text}: {remedy}") from error
 
 
 def create_tables(engine: Engine) -> None:

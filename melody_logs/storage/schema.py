@@ -11,12 +11,13 @@ from typing import Any
 from alembic import command
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from flask_migrate import Config
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable, DropIndex, DropTable
 
-from ..errors import StorageUnavailableError
+from ..errors import MelodyLogsError, StorageUnavailableError
 from ..resources import MIGRATIONS
 from . import mariadb
 from .database import Database
@@ -34,16 +35,21 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
     Two upgrades at once are harmless: the second waits and finds nothing to do.
 
-    :raise StorageUnavailableError: if the database user may not create the schema; the message has the statement.
+    :raise StorageUnavailableError: if the database user may not create the schema (the message has the statement), or
+        a newer melody_logs made the tables.
+    :raise MelodyLogsError: if there is no such revision.
     """
     # The tables of a temporary database came with its file: they only have no version yet.
     bring = command.stamp if database.destination.temporary else command.upgrade
-    _run(database, lambda config: bring(config, revision))
+    _run(database, bring, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Take the log tables back to *revision*; ``base`` removes them with all that is in them."""
-    _run(database, lambda config: command.downgrade(config, revision))
+    """Take the log tables back to *revision*; ``base`` removes them with all that is in them.
+
+    :raise MelodyLogsError: as :func:`upgrade`.
+    """
+    _run(database, command.downgrade, revision)
 
 
 def current_revision(database: Database) -> str | None:
@@ -52,12 +58,42 @@ def current_revision(database: Database) -> str | None:
         return _migration_context(database, connection).get_current_revision()
 
 
-@functools.cache
 def head_revision() -> str:
     """Name the newest revision that this version of melody_logs has."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    assert head is not None
-    return head
+    return known_revisions()[0]
+
+
+@functools.cache
+def known_revisions() -> tuple[str, ...]:
+    """List the revisions that this version of melody_logs has, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def find_misfit(database: Database, current: str | None) -> str | None:
+    """Say in a sentence, with the remedy, why tables of the revision *current* are not those that we use, or None."""
+    if current == head_revision() or database.destination.temporary:
+        return None
+    shown = database.url.render_as_string(hide_password=True)
+    if current is None:
+        return f'the log tables are not there in {shown}: run "flask melody-logs db upgrade"'
+    text = f"the log tables in {shown} are at version {current}"
+    if current in known_revisions():
+        return f'{text}, but this melody_logs needs {head_revision()}: run "flask melody-logs db upgrade"'
+    return (
+        f"{text}, which this melody_logs does not know (its newest is {head_revision()}): install the release that "
+        f'made them, or run "flask melody-logs db downgrade {head_revision()}" with that release'
+    )
+
+
+def refuse_misfit(database: Database) -> None:
+    """Check that tables which say their version say that of this melody_logs.
+
+    :raise StorageUnavailableError: if they are older or newer; the message has the remedy.
+    """
+    current = current_revision(database)
+    misfit = find_misfit(database, current)
+    if current is not None and misfit is not None:
+        raise StorageUnavailableError(misfit)
 
 
 def _migration_context(database: Database, connection: Connection) -> MigrationContext:
@@ -65,7 +101,7 @@ def _migration_context(database: Database, connection: Connection) -> MigrationC
     return MigrationContext.configure(connection, opts=options)
 
 
-def _run(database: Database, work: Callable[[Config], Any]) -> None:
+def _run(database: Database, work: Callable[[Config, str], Any], revision: str) -> None:
     schema = database.destination.schema
     with _alembic_lock, database.engine.connect() as connection:
         # On SQLite: a second upgrade waits at its first statement, not when it has seen the tables missing.
@@ -76,8 +112,11 @@ def _run(database: Database, work: Callable[[Config], Any]) -> None:
                 config = Config(str(MIGRATIONS / "alembic.ini"))
                 config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
                 config.attributes |= {"connection": connection, "schema": schema}
-                work(config)
+                work(config, revision)
                 connection.commit()
+            except CommandError as error:
+                current = _migration_context(database, connection).get_current_revision()
+                raise _explain_unknown(database, current, revision) from error
             except DBAPIError as error:
                 _explain_denied(connection, schema, error)
                 raise
@@ -102,6 +141,14 @@ def _only_one(connection: Connection) -> Iterator[None]:
             connection.commit()
     else:
         yield
+
+
+def _explain_unknown(database: Database, current: str | None, revision: str) -> MelodyLogsError:
+    """Say which revision is unknown: that of the tables, or the one that was asked for."""
+    if current not in (None, *known_revisions()):
+        return StorageUnavailableError(find_misfit(database, current))
+    known = ", ".join(reversed(known_revisions()))
+    return MelodyLogsError(f'the log tables have no version "{revision}": name one of {known}, or base')
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

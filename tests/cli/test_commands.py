@@ -124,7 +124,7 @@ def test_health_says_what_is_wrong_and_what_helps(sqlite_url: str, tmp_path: Pat
     result = run(app, "health", "--json")
     findings = {finding["name"]: finding for finding in json.loads(result.output)["findings"]}
     assert result.exit_code == 1
-    assert findings["Tables"]["remedy"] == "run: flask melody-logs db upgrade"
+    assert findings["Tables"]["remedy"] == 'run "flask melody-logs db upgrade"'
     assert "MELODY_LOGS_SPOOL_DIR" in findings["Spool disk"]["remedy"]
     assert "missing.mmdb" in findings["Location data"]["text"]
     close_host(app)
@@ -138,7 +138,7 @@ def test_unreachable_database_is_one_sentence(tmp_path: Path) -> None:
     for command in (["clean", "email", "--older-than", "30d"], ["db", "current"], ["locate"]):
         result = run(app, *command)
         assert result.exit_code == 1
-        assert "the log database did not answer" in result.output
+        assert "does not answer (" in result.output and 'correct its address in "MELODY_LOGS' in result.output
         assert "Traceback" not in result.output and "hunter2" not in result.output
     report = run(app, "health")
     assert report.exit_code == 1 and "does not answer" in report.output and "hunter2" not in report.output

@@ -6,9 +6,10 @@ import re
 import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -18,8 +19,12 @@ from werkzeug.test import TestResponse
 from melody_logs import MelodyLogs
 from melody_logs.clients.registry import create_client
 from melody_logs.state import state_of
-from tests.hosts import ALL_KINDS, close_host
+from tests.hosts import ALL_KINDS, add_login_view, close_host
+from tests.servers.web import serving
 from tests.storage.rows import make_database, sign_in, write
+
+if TYPE_CHECKING:
+    from tests.guest.troubled import TroubledHost
 
 PAGES = "/admin/logs"
 CLEAN = f"{PAGES}/sign-in/clean"
@@ -80,6 +85,23 @@ def move_in() -> Iterator[MoveIn]:
     yield move
     for app in apps:
         close_host(app)
+
+
+@pytest.fixture
+def trouble(new_host: NewHost, move_in: MoveIn) -> Iterator[Callable[..., TroubledHost]]:
+    """A function that makes and serves a host with a watched login view; the test brings the trouble."""
+    from tests.guest.troubled import TroubledHost
+
+    with ExitStack() as stack:
+
+        def make(name: str = "host", **config: Any) -> TroubledHost:
+            app = new_host(name, **{"MELODY_LOGS_WRITER": "spool"} | config)
+            app.view_functions.pop("home")
+            add_login_view(app)
+            move_in(app).watch_sign_in("auth.login")
+            return TroubledHost(app, stack.enter_context(serving(app)))
+
+        yield make
 
 
 def ask_token(app: Flask, *, client: FlaskClient | None = None, path: str = TOKEN, **options: Any) -> TestResponse:

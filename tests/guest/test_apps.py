@@ -1,4 +1,4 @@
-"""Factories, several apps in one process, and the host's own Babel and Celery beside us."""
+"""Factories, several apps in one process, and the host's own Babel beside us."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import celery
 import pytest
-from celery import Celery
-from celery.contrib.testing.worker import start_worker
 from flask import Flask, request
 from flask_babel import Babel, format_datetime, gettext
 from flask_sqlalchemy import SQLAlchemy
@@ -18,7 +15,6 @@ from flask_wtf import CSRFProtect
 
 from melody_logs import MelodyLogs
 from melody_logs.state import state_of
-from melody_logs.tasks import beat_schedule
 from tests.guest.conftest import API, CLEAN, KEYS, PAGES, MoveIn, NewHost, bearer, read_form
 from tests.hosts import add_login_view, close_host
 from tests.servers.processes import wait_until
@@ -118,50 +114,17 @@ def test_host_with_babel_keeps_its_languages_and_we_our_words(new_host: NewHost,
         pages.append(app.test_client().get(f"{PAGES}/email/1", headers={"Accept-Language": "fr"}).text)
     assert "<title>" in pages[0]
     assert strip_times(pages[0]) == strip_times(pages[1])
-    answer = app.test_client().get("/when", headers={"Accept-Language": "fr"})
-    assert answer.text == "hello 4 janvier 05:00"
+    client, french = app.test_client(), {"Accept-Language": "fr"}
+    assert client.post(CLEAN, data=read_form(client, headers=french), headers=french).status_code == 303
+    (row,) = client.get(f"{API}/email", headers=bearer(app) | french).json["logs"]  # type: ignore[index]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row["createdAt"])
+    assert client.get("/when", headers=french).text == "hello 4 janvier 05:00"
 
 
 def strip_times(page: str) -> str:
     """Leave out when and as which event the row was recorded, and the token of the visitor's session."""
     page = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+", "", page)
     return re.sub(r"(X-CSRFToken[^>]*>|name=\"csrf_token\" value=\"[^\"]*\")", "", page)
-
-
-@pytest.fixture
-def current_celery() -> Iterator[None]:
-    """Let the Celery app of before be the current one after the test."""
-    before = celery.current_app._get_current_object()
-    yield
-    before.set_current()
-
-
-@pytest.mark.usefixtures("current_celery")
-def test_host_with_celery_keeps_its_app_and_its_schedule(new_host: NewHost, move_in: MoveIn) -> None:
-    """Its worker runs its tasks and ours side by side; nothing of Celery is touched by ``init_app``."""
-    app = new_host()
-    theirs = Celery("host", broker="memory://", backend="cache+memory://", set_as_current=True)
-    theirs.conf.update(timezone="Asia/Tokyo", task_default_queue="host", broker_connection_retry_on_startup=True)
-    mine = {"task": "host.add", "schedule": 60.0}
-    theirs.conf.beat_schedule = {"theirs": mine}
-
-    @theirs.task(name="host.add")
-    def add(a: int, b: int) -> int:
-        return a + b
-
-    before = dict(theirs.conf)
-    move_in(app)
-    assert celery.current_app._get_current_object() is theirs
-    assert dict(theirs.conf) == before
-    theirs.autodiscover_tasks(["melody_logs"])
-    theirs.conf.beat_schedule = {**theirs.conf.beat_schedule, **beat_schedule(app)}
-    assert theirs.conf.beat_schedule["theirs"] == mine
-    assert all(name.startswith("melody-logs") for name in set(theirs.conf.beat_schedule) - {"theirs"})
-    with app.app_context(), start_worker(theirs, perform_ping_check=False, pool="solo"):
-        assert add.delay(1, 2).get(timeout=10) == 3
-    ours = {name for name in theirs.tasks if name.startswith("melody_logs")}
-    assert {entry["task"] for name, entry in beat_schedule(app).items()} <= ours
-    assert theirs.conf.task_default_queue == "host"
 
 
 def test_host_in_memory_records_at_once_and_may_upgrade_too(new_host: NewHost, move_in: MoveIn) -> None:

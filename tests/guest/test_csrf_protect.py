@@ -9,7 +9,10 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError, generate_csrf
 
+from melody_logs.state import state_of
 from tests.guest.conftest import API, CLEAN, MoveIn, NewHost, ask_token, bearer, read_form
+from tests.hosts import add_login_view
+from tests.storage.rows import read_all
 
 
 @pytest.fixture(params=["before", "after", "in a factory"])
@@ -82,3 +85,50 @@ def test_page_of_the_host_for_forgeries_is_for_its_own_forms(new_host: NewHost, 
     assert answers[0].text == "their page"
     assert "their page" not in answers[1].text
     assert answers[1].status_code in (400, 403)
+
+
+def test_host_that_asks_for_a_referrer_on_https(new_host: NewHost, move_in: MoveIn) -> None:
+    """``WTF_CSRF_SSL_STRICT`` is Flask-WTF's default: browsers send ours one, and programs send none."""
+    app = new_host()
+    app.add_url_rule("/token", "token", generate_csrf)
+    CSRFProtect(app)
+    move_in(app)
+    client, secure = app.test_client(), {"base_url": "https://localhost"}
+    form = read_form(client, **secure)
+    assert client.post(CLEAN, data=form, **secure).status_code == 400
+    assert client.post(CLEAN, data=form, headers={"Referer": f"https://localhost{CLEAN}"}, **secure).status_code == 303
+    foreign = {"Referer": "https://elsewhere.example/"}
+    assert client.post(CLEAN, data=form, headers=foreign, **secure).status_code == 400
+    headers = bearer(app, **secure)
+    assert client.delete(f"{API}/sms?before=2025-01-03T01:02:03Z", headers=headers, **secure).status_code == 204
+    token = client.get("/token", **secure).text
+    assert client.post("/form", data={"csrf_token": token}, **secure).status_code == 400
+
+
+def test_token_that_is_too_old_is_refused_on_our_pages_as_on_the_hosts(new_host: NewHost, move_in: MoveIn) -> None:
+    app = new_host(WTF_CSRF_TIME_LIMIT=-1)
+    app.add_url_rule("/token", "token", generate_csrf)
+    CSRFProtect(app)
+    move_in(app)
+    client = app.test_client()
+    assert client.post("/form", data={"csrf_token": client.get("/token").text}).status_code == 400
+    refused = client.post(CLEAN, data=read_form(client))
+    assert refused.status_code == 400
+    assert "Nothing was deleted" not in refused.text and "melody-logs" in refused.text
+    assert len(read_all(state_of(app).database, "sign-in")) == 1
+
+
+def test_sign_in_through_a_protected_form_is_recorded_and_a_forged_one_as_failed(
+    new_host: NewHost, move_in: MoveIn
+) -> None:
+    app = new_host()
+    app.view_functions.pop("home")
+    add_login_view(app)
+    app.add_url_rule("/token", "token", generate_csrf)
+    CSRFProtect(app)
+    move_in(app).watch_sign_in("auth.login")
+    client = app.test_client()
+    form = {"email": "ann@example.org", "password": "right"}
+    assert client.post("/login", data=form).status_code == 400
+    assert client.post("/login", data=form | {"csrf_token": client.get("/token").text}).status_code == 302
+    assert [row.outcome for row in read_all(state_of(app).database, "sign-in")] == ["failure", "success"]

@@ -69,6 +69,9 @@ def test_logs_lie_in_the_bind_that_the_host_names(
             assert not {name for name in tables_of(engine) if name.startswith("melody_")}
     assert ours_in_bind == (bind == "audit")
     assert len(read_all(state_of(app).database, "sign-in")) == 1
+    client = app.test_client()
+    assert client.get(f"{API}/sign-in", headers=bearer(app)).json["count"] == 1  # type: ignore[index]
+    assert client.post(CLEAN, data=read_form(client)).status_code == 303
 
 
 @pytest.fixture

@@ -128,8 +128,12 @@ def live_with_migrations(host: Host) -> None:
     assert_untouched(host)
 
 
+#: What a host passes to Flask-Migrate that compares all there is.
+EVERYTHING = {"include_schemas": True, "compare_type": True, "compare_server_default": True}
+
+
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("options", [{}, {"include_schemas": True}], ids=["own schema", "all schemas"])
+@pytest.mark.parametrize("options", [{}, EVERYTHING], ids=["own schema", "all schemas"])
 def test_host_on_postgresql(make_host: MakeHost, postgresql_url: str, before: bool, options: dict[str, Any]) -> None:
     """The logs lie in the same database, in a schema of their own."""
     live_with_migrations(make_host(postgresql_url, before=before, options=options))

@@ -1,14 +1,4 @@
-"""Hosts with Flask-Limiter: its defaults count on our routes too, until the host exempts them.
-
-A host that wants no limits of its own on our routes writes, after both are initialised::
-
-    for name, blueprint in app.blueprints.items():
-        if name.startswith("melody_logs"):
-            limiter.exempt(blueprint)
-
-or names single ones: ``melody_logs_admin`` has the pages, ``melody_logs_api`` the logs for programs,
-``melody_logs_token`` the token endpoint, ``melody_logs_keys`` the key set.
-"""
+"""Hosts with Flask-Limiter: its defaults count on our routes too, until the host exempts them as the guide shows."""
 
 from __future__ import annotations
 
@@ -20,14 +10,15 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 from melody_logs.state import state_of
-from tests.guest.conftest import API, API_BLUEPRINTS, KEYS, PAGES, MoveIn, NewHost, ask_token, bearer
+from tests.docs import code_under
+from tests.guest.conftest import API, API_BLUEPRINTS, CLEAN, KEYS, PAGES, MoveIn, NewHost, ask_token, bearer, read_form
 from tests.hosts import add_login_view
 from tests.storage.rows import read_all
 
 
-def limit(app: Flask, *limits: str) -> Limiter:
+def limit(app: Flask, *limits: str, storage: str = "memory://") -> Limiter:
     """Give a host limits on every route of the app."""
-    options: dict[str, Any] = {"default_limits": list(limits), "storage_uri": "memory://", "headers_enabled": True}
+    options: dict[str, Any] = {"default_limits": list(limits), "storage_uri": storage, "headers_enabled": True}
     return Limiter(get_remote_address, app=app, **options)
 
 
@@ -61,21 +52,22 @@ def test_defaults_of_the_host_count_on_our_api_and_are_problems_there(host: Flas
     assert [ask_token(host).status_code for _ in range(2)] == [200, 429]
 
 
+@pytest.mark.parametrize("storage", ["memory", "redis"])
 def test_exempted_blueprints_of_ours_are_free_and_routes_of_the_host_are_not(
-    new_host: NewHost, move_in: MoveIn
+    new_host: NewHost, move_in: MoveIn, storage: str, request: pytest.FixtureRequest
 ) -> None:
     app = new_host()
-    limiter: Any = limit(app, "2 per minute")
+    where = "memory://" if storage == "memory" else request.getfixturevalue("redis_url")
+    limiter = limit(app, "2 per minute", storage=where)
     move_in(app)
-    for name, blueprint in app.blueprints.items():
-        if name.startswith("melody_logs"):
-            limiter.exempt(blueprint)
+    exec(code_under("hosts.md", "Flask-Limiter"), {"app": app, "limiter": limiter})
     client, headers = app.test_client(), bearer(app)
     for _ in range(4):
         assert client.get(f"{PAGES}/email").status_code == 200
         assert client.get(f"{API}/email", headers=headers).status_code == 200
         assert client.get(KEYS).status_code == 200
         assert ask_token(app).status_code == 200
+    assert client.post(CLEAN, data=read_form(client)).status_code == 303
     assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
 
 

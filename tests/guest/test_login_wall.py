@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from flask import Flask, redirect, request, session
+from flask import Flask, redirect, request, session, url_for
+from flask_login import LoginManager, UserMixin, current_user, login_user
 from werkzeug.wrappers import Response
 
+from melody_logs.state import state_of
+from tests.docs import code_under
 from tests.guest.conftest import API, API_BLUEPRINTS, CLEAN, KEYS, PAGES, MoveIn, NewHost, ask_token, bearer, read_form
+from tests.storage.rows import read_all
 
 Passes = Callable[[], bool]
 
@@ -87,3 +91,38 @@ def test_wall_without_a_gate_stops_programs_too(wall: Callable[[Passes], Flask])
     app = wall(lambda: False)
     assert ask_token(app).location == "/sign-in"
     assert app.test_client().get(f"{API}/email").location == "/sign-in"
+
+
+class User(UserMixin):
+    """The host's only user."""
+
+    id = "7"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_wall_of_the_guide(new_host: NewHost, move_in: MoveIn, before: bool) -> None:
+    """Its very code, with Flask-Login: visitors sign in first, programs bring their token."""
+    app = new_host()
+    LoginManager(app).user_loader(lambda user_id: User())
+
+    @app.route("/login", methods=["GET", "POST"])
+    def login() -> str:
+        return str(request.method == "POST" and login_user(User()))
+
+    names = {"app": app, "request": request, "redirect": redirect, "url_for": url_for, "current_user": current_user}
+    if before:
+        exec(code_under("hosts.md", "A login wall"), dict(names))
+    move_in(app).watch_sign_in("login")
+    if not before:
+        exec(code_under("hosts.md", "A login wall"), dict(names))
+    client, headers = app.test_client(), bearer(app)
+    for path in ("/", f"{PAGES}/", f"{PAGES}/sign-in/1", f"{PAGES}/health"):
+        assert client.get(path).location == "/login"
+    assert client.post("/form").location == "/login"
+    assert client.delete(f"{API}/sms?before=2025-01-03T01:02:03Z", headers=headers).status_code == 204
+    assert client.get(f"{API}/email").status_code == 401
+    assert client.get(KEYS).status_code == 200
+    assert client.post("/login", data={"email": "ann@example.org"}).text == "True"
+    assert [row.user_id for row in read_all(state_of(app).database, "sign-in")] == ["7"]
+    assert client.get("/").text == "the host's own page"
+    assert client.post(CLEAN, data=read_form(client)).status_code == 303

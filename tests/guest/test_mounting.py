@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from melody_logs.state import state_of
+from tests.docs import code_under
 from tests.guest.conftest import API, CLEAN, KEYS, PAGES, TOKEN, MoveIn, NewHost, bearer, read_form
 from tests.hosts import add_login_view
 from tests.storage.rows import message, read_all, sign_in, write
@@ -30,7 +30,7 @@ def below_application_root(app: Flask) -> FlaskClient:
 
 def behind_a_proxy_that_strips_the_prefix(app: Flask) -> FlaskClient:
     """Let a proxy take the path away and tell it in a header."""
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    exec(code_under("hosts.md", "Behind a proxy"), {"app": app})
     return Proxied(app, app.response_class)
 
 
@@ -117,23 +117,3 @@ def test_sign_in_that_leads_back_is_seen_as_failed(client: FlaskClient) -> None:
         client.post(f"{MOUNT}/login", data=form | {"password": password})
     rows = read_all(state_of(client.application).database, "sign-in")
     assert [row.outcome for row in rows] == ["failure", "success"]
-
-
-@pytest.mark.parametrize("subdomains", [False, True])
-def test_host_with_a_server_name(new_host: NewHost, move_in: MoveIn, subdomains: bool) -> None:
-    """Its pages, programs and commands work under that name, with and without subdomains of the host's own."""
-    app = new_host(SERVER_NAME="host.example:8443", PREFERRED_URL_SCHEME="https")
-    if subdomains:
-        app.subdomain_matching = True
-        app.url_map.default_subdomain = ""
-        app.add_url_rule("/", "tenant", lambda: "a tenant's page", subdomain="tenant")
-    move_in(app)
-    named: dict[str, Any] = {"base_url": "https://host.example:8443"}
-    client, headers = app.test_client(), bearer(app, **named)
-    form = read_form(client, **named)
-    assert client.post(CLEAN, data=form, **named).location.startswith(f"{CLEAN}/")
-    assert client.get(f"{API}/email", headers=headers, **named).status_code == 200
-    if subdomains:
-        assert client.get("/", base_url="https://tenant.host.example:8443").text == "a tenant's page"
-    done = app.test_cli_runner().invoke(args=["melody-logs", "health"])
-    assert "Recording" in done.output, done.output

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import Flask
 
+from melody_logs.state import state_of
 from tests.api.conftest import assert_problem
-from tests.guest.conftest import API, KEYS, PAGES, TOKEN, MoveIn, NewHost, ask_token, bearer
+from tests.guest.conftest import API, CLEAN, KEYS, PAGES, TOKEN, MoveIn, NewHost, ask_token, bearer, read_form
+from tests.hosts import add_login_view
+from tests.storage.rows import read_all
 
 AddRoutes = Callable[[Flask], None]
 Settle = Callable[[AddRoutes], Flask]
@@ -50,6 +52,8 @@ def test_catch_all_route_leaves_ours_reachable(settle: Settle, catch: AddRoutes)
     assert "keys" in client.get(KEYS).json  # type: ignore[operator]
     assert client.get(PAGES).location == f"http://localhost{PAGES}/"
     assert "<title>" in client.get(f"{PAGES}/").text
+    assert client.post(CLEAN, data=read_form(client)).status_code == 303
+    assert client.delete(f"{API}/sms?before=2025-01-03T01:02:03Z", headers=headers).status_code == 204
     for path in ("/anything", "/oauth2/authorize", "/api/v1/users", "/api/v1/logsbook", "/.well-known/security.txt"):
         assert client.get(path).text == f"page {path[1:]}"
 
@@ -65,6 +69,19 @@ def test_catch_all_route_does_not_answer_programs_of_ours(settle: Settle, catch:
     problem = client.put(f"{API}/email", headers=headers)
     assert_problem(problem, 405)
     assert set(problem.headers["Allow"].split(", ")) == {"GET", "HEAD", "DELETE", "OPTIONS"}
+
+
+def test_sign_in_by_a_catch_all_route_is_recorded(new_host: NewHost, move_in: MoveIn) -> None:
+    """One view is all the host has; what is no sign-in is told apart by the host's own functions."""
+    app = new_host()
+    app.view_functions.pop("home")
+    add_login_view(app)
+    catch_every_method(app)
+    move_in(app).watch_sign_in("auth.login")
+    client = app.test_client()
+    assert client.post("/login", data={"email": "ann@example.org", "password": "right"}).status_code == 302
+    assert client.post("/elsewhere", data={"email": "bob@example.org"}).text == "page elsewhere"
+    assert [row.identity for row in read_all(state_of(app).database, "sign-in")] == ["ann@example.org"]
 
 
 def authorization_server(app: Flask) -> None:
@@ -120,45 +137,3 @@ def test_route_that_comes_later_and_collides_is_told_once(
         assert app.test_client().get("/").status_code == 200
     (line,) = [record.message for record in caplog.records if key in record.message]
     assert f'"{path}" (taken)' in line
-
-
-def own_pages(app: Flask) -> None:
-    """Have error pages for everything, app-wide."""
-
-    def fail() -> Any:
-        raise RuntimeError("the host's own fault")
-
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.add_url_rule("/fail", "fail", fail)
-    app.register_error_handler(404, lambda error: ("their 404", 404))
-    app.register_error_handler(500, lambda error: ("their 500", 500))
-
-
-def own_pages_for_classes(app: Flask) -> None:
-    """Have one error page for each class of errors."""
-    from werkzeug.exceptions import HTTPException
-
-    own_pages(app)
-    app.error_handler_spec[None].clear()
-    app.register_error_handler(HTTPException, lambda error: (f"their {error.code}", error.code or 500))
-
-
-@pytest.mark.parametrize("handlers", [own_pages, own_pages_for_classes])
-def test_error_pages_of_the_host_are_its_own_and_not_for_programs(
-    settle: Settle, handlers: AddRoutes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = settle(handlers)
-    client, headers = app.test_client(), bearer(app)
-    for path, code in (("/nothing", 404), ("/fail", 500), ("/oauth2/v1/nothing", 404)):
-        answer = client.get(path)
-        assert (answer.text, answer.status_code) == (f"their {code}", code)
-    assert_problem(client.get(f"{API}/fax"), 404)
-    assert_problem(client.get(f"{API}/email/77", headers=headers), 404)
-    assert_problem(client.get(f"{API}/email"), 401)
-    assert "their" not in client.get(f"{PAGES}/email/77").text
-
-    def fail(*given: object) -> None:
-        raise RuntimeError("our fault")
-
-    monkeypatch.setattr("melody_logs.api.logs.count_rows", fail)
-    assert_problem(client.get(f"{API}/email", headers=headers), 500)

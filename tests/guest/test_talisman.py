@@ -11,7 +11,8 @@ from flask_talisman import Talisman
 from melody_logs.admin.headers import BODY_POLICY, PAGE_POLICY
 from melody_logs.state import state_of
 from tests.guest.conftest import API, CLEAN, PAGES, MoveIn, NewHost, bearer, read_form
-from tests.storage.rows import message, write
+from tests.hosts import add_login_view
+from tests.storage.rows import message, read_all, write
 
 SECURE: dict[str, Any] = {"base_url": "https://localhost"}
 THEIRS = "default-src 'self'; img-src cdn.example"
@@ -85,3 +86,28 @@ def test_two_hosts_with_other_policies_do_not_share_ours(new_host: NewHost, move
         move_in(app)
     assert first.test_client().get(f"{PAGES}/", **SECURE).headers["Permissions-Policy"] == "camera=()"
     assert second.test_client().get(f"{PAGES}/").headers["Permissions-Policy"] == "camera=(self)"
+
+
+def test_host_with_nonces_and_exceptions_of_its_own_keeps_them(new_host: NewHost, move_in: MoveIn) -> None:
+    """And its sign-ins are recorded, those only that came by HTTPS."""
+    app = new_host()
+    app.view_functions.pop("home")
+    add_login_view(app)
+    nonces = {"content_security_policy_nonce_in": ["script-src"]}
+    talisman = Talisman(app, content_security_policy={"script-src": "'self'"}, **nonces)
+
+    @app.get("/framed")
+    @talisman(frame_options="ALLOW-FROM", frame_options_allow_from="https://partner.example")
+    def framed() -> str:
+        return "framed"
+
+    move_in(app).watch_sign_in("auth.login")
+    client = app.test_client()
+    assert "nonce-" in client.get("/", **SECURE).headers["Content-Security-Policy"]
+    assert client.get("/framed", **SECURE).headers["X-Frame-Options"] == "ALLOW-FROM https://partner.example"
+    assert client.get(f"{PAGES}/", **SECURE).headers["Content-Security-Policy"] == PAGE_POLICY
+    form = {"email": "ann@example.org", "password": "right"}
+    answer = client.post("/login", data=form, **SECURE)
+    assert answer.status_code == 302
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert [row.outcome for row in read_all(state_of(app).database, "sign-in")] == ["success"]
