@@ -59,7 +59,7 @@ class Visitor:
     def sign_in(self, number: int) -> bool:
         """Say whether the host answered as if nothing were wrong."""
         form = {"email": f"p{number}@example.org"}
-        return httpx.post(f"{self.url}/sign-in", data=form, timeout=2).status_code == 200
+        return httpx.post(f"{self.url}/sign-in", data=form, timeout=5).status_code == 200
 
     def is_answered(self) -> bool:
         """Say whether the host takes requests yet."""
@@ -131,14 +131,9 @@ def test_folder_that_cannot_be_written_and_should_hold_the_logs(
     assert_folder_is_named(said["Spool disk"], locked_folder)
     assert f'the log database "{locked_folder / "logs.db"}" cannot be made (Permission denied): ' in said["Database"]
     locked_folder.chmod(0o700)
-    upgrade = run("flask", "melody-logs", "db", "upgrade", name="upgrade", database_url=url)
-    assert upgrade.wait() == 0, upgrade.output
     database = make_database(f"sqlite:///{locked_folder / 'logs.db'}")
     expected = ["p2@example.org", "p4@example.org"]
     wait_until(lambda: read_identities(database) == expected, timeout_seconds=20, what="both in the log, once")
-    assert "Spool disk" not in find_bad(
-        run("flask", "melody-logs", "health", "--json", name="health again", database_url=url)
-    )
 
 
 @pytest.fixture
