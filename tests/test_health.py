@@ -13,8 +13,8 @@ from flask import Flask
 from melody_logs.health import Finding, Health, check_health
 from melody_logs.state import State, state_of
 from melody_logs.storage.progress import GapCount, write_gaps
+from tests.conftest import ServedDatabase
 from tests.hosts import close_host, make_host
-from tests.servers.postgresql import PostgresqlServer
 from tests.storage.rows import sign_in, write
 
 
@@ -52,16 +52,16 @@ def test_driver_that_is_not_installed_is_a_finding(apps: list[Flask], tmp_path: 
 
 
 def test_frozen_database_is_a_finding_within_seconds(
-    apps: list[Flask], postgresql_url: str, postgresql_server: PostgresqlServer, tmp_path: Path
+    apps: list[Flask], served_database: ServedDatabase, tmp_path: Path
 ) -> None:
-    app, _ = make_host(postgresql_url, tmp_path=tmp_path)
+    app, _ = make_host(served_database.url, tmp_path=tmp_path)
     apps.append(app)
     assert bad(check_health(state_of(app))) == {}
-    postgresql_server.pause()
+    served_database.server.pause()
     try:
         assert "does not answer" in bad(check_quickly(state_of(app)))["Database"].text
     finally:
-        postgresql_server.resume()
+        served_database.server.resume()
     assert bad(check_quickly(state_of(app))) == {}
 
 
