@@ -120,6 +120,26 @@ def test_rows_come_after_the_database_was_away(
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
 
 
+def test_kill_9_of_the_database_under_a_drain_loses_and_doubles_nothing(
+    make_writer: Callable[[Database], Writer], served_database: ServedDatabase
+) -> None:
+    """It dies while batches are on their way, and comes back with what it had confirmed."""
+    database = make_database(served_database.url)
+    writer = make_writer(database)
+    marks = []
+    for kill in range(2):
+        batches = writer.drain.state.batches
+        for number in range(3000):
+            marks.append(f"{kill}-{number}")
+            writer.record(marks[-1])
+        wait_until(lambda: writer.drain.state.batches > batches, what="the drain being at work")  # noqa: B023
+        served_database.server.kill()
+        assert writer.spool.waiting().entries
+        served_database.server.start()
+    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=60, what="the spool being empty")
+    assert count_marks(database) == dict.fromkeys(marks, 1)
+
+
 def test_frozen_database_delays_one_waiting_call_only(
     make_writer: Callable[[Database], Writer], served_database: ServedDatabase
 ) -> None:

@@ -47,7 +47,7 @@ def test_look_ups_fold_no_case_no_accents_and_no_spaces(database: Database) -> N
         for name in names:
             found: Any = connection.scalars(select(table.c.identity).where(table.c.identity == name)).all()
             assert found == [name]
-        in_order = connection.scalars(select(table.c.identity).order_by(table.c.identity)).all()
+        in_order: Any = connection.scalars(select(table.c.identity).order_by(table.c.identity)).all()
     # Not so on a PostgreSQL whose database has a language of its own; ours has none.
     assert in_order == sorted(names)
 
