@@ -12,7 +12,7 @@ from typing import Literal
 from flask import current_app, has_app_context
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .errors import ConfigurationError, MelodyLogsError
+from .errors import ConfigurationError, MelodyLogsError, StorageUnavailableError
 from .state import State
 from .storage import schema
 from .storage.job_rows import list_jobs
@@ -155,6 +155,8 @@ def _look_at_tables(state: State) -> Finding:
         current, head = schema.current_revision(state.database), schema.head_revision()
         if state.database.destination.temporary:
             return Finding("Tables", "good", f"temporary, in {shown}")
+    except StorageUnavailableError as error:
+        return Finding("Database", "bad", str(error), "the server cannot hold the logs as it is")
     except (SQLAlchemyError, OSError, ImportError) as error:
         return Finding(
             "Database", "bad", f"{shown} does not answer: {_reason(error)}", "start it, or check its address"

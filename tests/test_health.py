@@ -15,6 +15,7 @@ from melody_logs.state import State, state_of
 from melody_logs.storage.progress import GapCount, write_gaps
 from tests.conftest import ServedDatabase
 from tests.hosts import close_host, make_host
+from tests.servers.mariadb import MariadbServer, connected
 from tests.storage.rows import sign_in, write
 
 
@@ -49,6 +50,19 @@ def test_driver_that_is_not_installed_is_a_finding(apps: list[Flask], tmp_path: 
     app, _ = make_host(tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI="postgresql+psycopg2cffi://ann@localhost/shop")
     apps.append(app)
     assert "psycopg2cffi" in bad(check_quickly(state_of(app)))["Database"].text
+
+
+def test_server_that_cannot_hold_the_logs_is_a_finding_with_the_remedy(
+    apps: list[Flask], mariadb_url: str, mariadb_server: MariadbServer, tmp_path: Path
+) -> None:
+    app, _ = make_host(tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=mariadb_url)
+    apps.append(app)
+    with connected(mariadb_server.url()) as cursor:
+        cursor.execute("SET GLOBAL max_allowed_packet = 1024")
+        try:
+            assert "max_allowed_packet = 1024; accepted" in bad(check_quickly(state_of(app)))["Database"].text
+        finally:
+            cursor.execute("SET GLOBAL max_allowed_packet = DEFAULT")
 
 
 def test_frozen_database_is_a_finding_within_seconds(
