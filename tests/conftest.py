@@ -9,6 +9,7 @@ Databases
     ``pgbouncer_url``      the same as ``postgresql_url``, through a PgBouncer that pools transactions
     ``mariadb_url``        URL ``mysql+pymysql://…`` of an empty database, dropped after the test
     ``mariadb_server``     the server itself, with the same methods
+    ``served_database``    ``url`` of an empty database and its ``server``, on PostgreSQL and MariaDB in turn
 Redis
     ``redis_url``          URL of an empty database
     ``redis_server``       the server itself, with the same methods
@@ -34,12 +35,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pytest
 
 from tests.servers.availability import report_missing
 from tests.servers.processes import Process
+from tests.servers.server import Server
 
 pytest_plugins = [
     "tests.servers.postgresql",
@@ -70,6 +72,20 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database, on SQLite, PostgreSQL and MariaDB in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+class ServedDatabase(NamedTuple):
+    """An empty database and the server it lies on, which a test may kill, pause and start again."""
+
+    url: str
+    server: Server
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def served_database(request: pytest.FixtureRequest) -> ServedDatabase:
+    """An empty database with its server, PostgreSQL and MariaDB in turn; it must be running at the test's end."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    return ServedDatabase(request.getfixturevalue(f"{request.param}_url"), server)
 
 
 @pytest.fixture

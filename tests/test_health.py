@@ -13,8 +13,9 @@ from flask import Flask
 from melody_logs.health import Finding, Health, check_health
 from melody_logs.state import State, state_of
 from melody_logs.storage.progress import GapCount, write_gaps
+from tests.conftest import ServedDatabase
 from tests.hosts import close_host, make_host
-from tests.servers.postgresql import PostgresqlServer
+from tests.servers.mariadb import MariadbServer, connected
 from tests.storage.rows import sign_in, write
 
 
@@ -51,17 +52,30 @@ def test_driver_that_is_not_installed_is_a_finding(apps: list[Flask], tmp_path: 
     assert "psycopg2cffi" in bad(check_quickly(state_of(app)))["Database"].text
 
 
-def test_frozen_database_is_a_finding_within_seconds(
-    apps: list[Flask], postgresql_url: str, postgresql_server: PostgresqlServer, tmp_path: Path
+def test_server_that_cannot_hold_the_logs_is_a_finding_with_the_remedy(
+    apps: list[Flask], mariadb_url: str, mariadb_server: MariadbServer, tmp_path: Path
 ) -> None:
-    app, _ = make_host(postgresql_url, tmp_path=tmp_path)
+    app, _ = make_host(tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=mariadb_url)
+    apps.append(app)
+    with connected(mariadb_server.url()) as cursor:
+        cursor.execute("SET GLOBAL max_allowed_packet = 1024")
+        try:
+            assert "max_allowed_packet = 1024, which is too small" in bad(check_quickly(state_of(app)))["Database"].text
+        finally:
+            cursor.execute("SET GLOBAL max_allowed_packet = DEFAULT")
+
+
+def test_frozen_database_is_a_finding_within_seconds(
+    apps: list[Flask], served_database: ServedDatabase, tmp_path: Path
+) -> None:
+    app, _ = make_host(served_database.url, tmp_path=tmp_path)
     apps.append(app)
     assert bad(check_health(state_of(app))) == {}
-    postgresql_server.pause()
+    served_database.server.pause()
     try:
         assert "does not answer" in bad(check_quickly(state_of(app)))["Database"].text
     finally:
-        postgresql_server.resume()
+        served_database.server.resume()
     assert bad(check_quickly(state_of(app))) == {}
 
 

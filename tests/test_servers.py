@@ -15,11 +15,12 @@ import redis
 from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
-from tests.conftest import StartProcess
+from tests.conftest import ServedDatabase, StartProcess
 from tests.servers.availability import missing
-from tests.servers.binaries import postgresql_binaries, redis_binaries
+from tests.servers.binaries import mariadb_binaries, postgresql_binaries, redis_binaries
 from tests.servers.browser import OpenPage
-from tests.servers.postgresql import PostgresqlServer, running_postgresql
+from tests.servers.mariadb import connected, running_mariadb
+from tests.servers.postgresql import running_postgresql
 from tests.servers.processes import Process, ProcessError, wait_until
 from tests.servers.redis_server import RedisServer, running_redis
 
@@ -45,28 +46,45 @@ def test_postgresql_runs_from_each_source(source: str) -> None:
     assert not server.folder.exists()
 
 
-def test_postgresql_keeps_committed_rows_over_kill(postgresql_server: PostgresqlServer) -> None:
-    address = postgresql_server.url(driver="")
-    with psycopg.connect(address) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
-    postgresql_server.kill()
-    postgresql_server.start()
-    with psycopg.connect(address) as connection:
-        assert connection.execute("SELECT id FROM kept").fetchall() == [(1,)]
-        connection.execute("DROP TABLE kept")
+def test_mariadb_runs_from_a_folder_of_its_own() -> None:
+    """Under a plain user too, and without the machine's own configuration."""
+    found = mariadb_binaries()
+    if not found:
+        missing("MariaDB", "Install 'mariadb-server-core' and 'mariadb-client-core'.")
+    with running_mariadb(found[0]) as server, connected(server.url()) as cursor:
+        cursor.execute("SELECT @@datadir, @@socket")
+        assert cursor.fetchone() == (f"{server.data_folder}/", str(server.folder / "socket"))
+    assert not server.folder.exists()
 
 
-def test_paused_postgresql_does_not_answer(postgresql_server: PostgresqlServer) -> None:
-    """The backends freeze too, not only the process that accepts connections."""
-    with psycopg.connect(postgresql_server.url(driver="")) as connection, ThreadPoolExecutor() as pool:
-        postgresql_server.pause()
+def test_committed_rows_are_kept_over_kill(served_database: ServedDatabase) -> None:
+    engine = create_engine(served_database.url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE kept (id INTEGER)"))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+    engine.dispose()
+    served_database.server.kill()
+    served_database.server.start()
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT id FROM kept")).all() == [(1,)]
+    engine.dispose()
+
+
+def test_paused_database_does_not_answer(served_database: ServedDatabase) -> None:
+    """Every thread and backend freezes too, not only what accepts connections."""
+    engine = create_engine(served_database.url)
+    with engine.connect() as connection, ThreadPoolExecutor() as pool:
+        connection.execute(text("SELECT 1"))
+        served_database.server.pause()
         try:
-            answer = pool.submit(connection.execute, "SELECT 1")
+            answer = pool.submit(connection.execute, text("SELECT 1"))
             with pytest.raises(TimeoutError):
                 answer.result(timeout=0.3)
         finally:
-            postgresql_server.resume()
-        assert answer.result(timeout=10).fetchone() == (1,)
+            served_database.server.resume()
+        assert answer.result(timeout=10).all() == [(1,)]
+    engine.dispose()
 
 
 @pytest.mark.parametrize("source", ["system", "wheel"])

@@ -17,11 +17,12 @@ from sqlalchemy.exc import ArgumentError
 
 from ..errors import ConfigurationError
 from ..settings import Settings
+from .columns import MARIADB
 
 #: Host options that say how the host pools its own connections, or that would tie ours to its. A ``creator`` stays:
 #: where there is one, the address alone does not lead to the database.
 _NOT_OURS = {"url", "poolclass", "pool", "execution_options", "isolation_level", "echo", "echo_pool"}
-_BACKENDS = ("postgresql", "sqlite", "mysql", "mariadb")
+_BACKENDS = ("postgresql", "sqlite", *MARIADB)
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def _from_url(key: str, value: Any, options: Mapping[str, Any], settings: Settin
         remedy = '; write "postgresql+psycopg://"' if backend == "postgres" else ""
         raise ConfigurationError(f'"{key}" names the database "{backend}"; accepted: {", ".join(_BACKENDS)}{remedy}')
     kept = {name: option for name, option in options.items() if name not in _NOT_OURS}
+    if backend in MARIADB and not (url.database or url.query or "creator" in kept):
+        raise ConfigurationError(f'"{key}" names no database: write {backend}+pymysql://user@host/NAME')
     if backend != "sqlite":
         return Destination(url, settings.schema if backend == "postgresql" else None, kept, key=key)
     not_for_files = ("pool_", "max_", "creator")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from ..errors import StorageUnavailableError
 from .columns import MARIADB
@@ -17,6 +17,13 @@ from .limits import CONNECT_SECONDS, IDLE_TRANSACTION_SECONDS, LOCK_SECONDS
 from .watchdog import WATCHDOG
 
 OLDEST_VERSION = (10, 11)
+#: Drivers join the rows of a batch to statements of up to a megabyte.
+SMALLEST_PACKET_BYTES = 1 << 20
+_PACKET = "max_allowed_packet"
+#: Room for what a statement has beside its text.
+_STATEMENT_BYTES = 1 << 14
+#: Characters that drivers write as two bytes.
+_ESCAPED = "\0\n\r\x1a\"'\\"
 #: The option by which these drivers learn how text is encoded; others always say utf8mb4.
 _CHARSET_OPTIONS = {"pymysql": "charset", "mysqldb": "charset", "mysqlconnector": "charset"}
 #: Nothing that matters here is left to the server's configuration.
@@ -56,8 +63,8 @@ def listen(engine: Engine) -> None:
             with WATCHDOG.limit(connection, CONNECT_SECONDS), connection.cursor() as cursor:
                 cursor.execute(f"SET {', '.join(_SESSION)}")
                 cursor.execute("SELECT VERSION(), @@max_allowed_packet")
-                version, record.info["max_allowed_packet"] = cursor.fetchone()
-            refuse_unsuitable(version)
+                version, record.info[_PACKET] = cursor.fetchone()
+            refuse_unsuitable(version, record.info[_PACKET])
         except BaseException:
             connection.close()
             raise
@@ -73,20 +80,43 @@ def listen(engine: Engine) -> None:
             return connection
 
 
-def refuse_unsuitable(version: str) -> None:
-    """Check what a server says of itself in ``VERSION()``, such as ``10.11.6-MariaDB-log``.
+def refuse_unsuitable(version: str, packet_bytes: int = SMALLEST_PACKET_BYTES) -> None:
+    """Check what a server says of itself in ``VERSION()``, such as ``10.11.6-MariaDB-log``, and its largest packet.
 
-    :raise StorageUnavailableError: if it is MySQL, which lacks what the tables need, or an older MariaDB.
+    :raise StorageUnavailableError: if it is MySQL, which lacks what the tables need, an older MariaDB, or one that
+        takes no packet of a batch's size.
     """
     number = re.match(r"(\d+)\.(\d+)", version)
     is_new_enough = number is not None and tuple(map(int, number.groups())) >= OLDEST_VERSION
-    if "mariadb" in version.lower() and is_new_enough:
-        return
     name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    raise StorageUnavailableError(
-        f'the log database is {name} "{version}"; accepted: MariaDB {".".join(map(str, OLDEST_VERSION))} or newer, '
-        "PostgreSQL and SQLite. Upgrade it, or set MELODY_LOGS_DATABASE_URI to another database"
-    )
+    if name == "MySQL" or not is_new_enough:
+        raise StorageUnavailableError(
+            f'the log database is {name} "{version}", which is not supported: upgrade to MariaDB '
+            f'{".".join(map(str, OLDEST_VERSION))} or newer, or name PostgreSQL or SQLite in "MELODY_LOGS_DATABASE_URI"'
+        )
+    if packet_bytes < SMALLEST_PACKET_BYTES:
+        raise StorageUnavailableError(
+            f"the log database has max_allowed_packet = {packet_bytes}, which is too small for a message: set it to "
+            f"{SMALLEST_PACKET_BYTES} or more in the configuration of MariaDB"
+        )
+
+
+def refuse_too_large(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Check that each row, with its ``stored_bytes``, fits into what the server takes at once.
+
+    The server would drop the connection, as if it had failed, and the row would be tried for ever.
+
+    :raise DataError: if one does not.
+    """
+    most = connection.info.get(_PACKET, SMALLEST_PACKET_BYTES) - _STATEMENT_BYTES
+    for row in rows:
+        if row.get("stored_bytes", most) * 2 <= most:
+            continue
+        texts = [value for value in row.values() if isinstance(value, str)]
+        size = sum(len(text.encode()) + sum(map(text.count, _ESCAPED)) for text in texts)
+        if size > most:
+            reason = f"a row of {size} bytes is more than max_allowed_packet lets through; raise that, at most to 1 GB"
+            raise DataError(None, None, ValueError(reason))
 
 
 def limit_statements(connection: Connection, seconds: float) -> None:

@@ -31,6 +31,8 @@ from sqlalchemy import (
     update,
 )
 
+from .mariadb import is_mariadb, refuse_too_large
+
 Row = Mapping[str, Any]
 
 
@@ -41,6 +43,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], share
     """
     names = tuple(column.name for column in table.columns if column.name != "id" and column.name not in shared)
     if connection.dialect.name != "postgresql":
+        if is_mariadb(connection.dialect.name):
+            refuse_too_large(connection, rows)
         blank = {**dict.fromkeys(names), **shared}
         connection.execute(insert(table), [{**blank, **row} for row in rows])
         return
@@ -54,6 +58,8 @@ def update_rows(connection: Connection, table: Table, rows: Sequence[Row], share
     """
     names = tuple(name for name in rows[0] if name != "row_id")
     if connection.dialect.name != "postgresql":
+        if is_mariadb(connection.dialect.name):
+            refuse_too_large(connection, rows)
         given: dict[str, Any] = {name: bindparam(name) for name in names}
         statement = update(table).where(table.c.id == bindparam("row_id")).values({**given, **shared})
         connection.execute(statement, rows)

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ class Watchdog:
     def begin(self) -> None:
         """Watch nothing: at the start, and in a forked child, where the thread is not."""
         self._lock = threading.Lock()
-        self._watched: dict[object, tuple[float, Any]] = {}
+        self._watched: dict[object, tuple[float, Callable[[], int]]] = {}
         self._is_running = False
 
     @contextmanager
@@ -35,19 +35,20 @@ class Watchdog:
 
         A connection without a file descriptor is not watched.
         """
-        if not hasattr(driver_connection, "fileno") and not hasattr(driver_connection, "_sock"):
-            yield
-            return
-        key = object()
-        with self._lock:
-            self._watched[key] = (time.monotonic() + seconds, driver_connection)
-            if not self._is_running:
-                self._start()
-        try:
-            yield
-        finally:
+        with _descriptor_of(driver_connection) as descriptor:
+            if descriptor is None:
+                yield
+                return
+            key = object()
             with self._lock:
-                self._watched.pop(key, None)
+                self._watched[key] = (time.monotonic() + seconds, descriptor)
+                if not self._is_running:
+                    self._start()
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._watched.pop(key, None)
 
     def _start(self) -> None:
         try:
@@ -69,18 +70,33 @@ class Watchdog:
                     self._is_running = False
                     return
                 # Under the lock: a connection that has been given back must not be hit.
-                for key, (end, driver_connection) in list(self._watched.items()):
+                for key, (end, descriptor) in list(self._watched.items()):
                     if now >= end:
                         del self._watched[key]
-                        _break_off(driver_connection)
+                        _break_off(descriptor)
 
 
-def _break_off(driver_connection: Any) -> None:
+@contextmanager
+def _descriptor_of(driver_connection: Any) -> Iterator[Callable[[], int] | None]:
+    """Give a function that another thread may ask for the descriptor of a connection; None if there is no way."""
+    if type(driver_connection).__module__.partition(".")[0] == "MySQLdb":
+        # It answers its own thread only. A copy, for by then the number may be another connection's.
+        copy = os.dup(driver_connection.fileno())
+        try:
+            yield lambda: copy
+        finally:
+            os.close(copy)
+    elif hasattr(driver_connection, "_sock"):
+        # PyMySQL has no better name for it, and none at all before it is connected.
+        yield lambda: int(driver_connection._sock.fileno())
+    else:
+        yield getattr(driver_connection, "fileno", None)
+
+
+def _break_off(descriptor: Callable[[], int]) -> None:
     try:
         # A copy of the descriptor: the driver goes on owning its own.
-        # PyMySQL shows its socket by this name only.
-        owner = driver_connection if hasattr(driver_connection, "fileno") else driver_connection._sock
-        with socket.socket(fileno=os.dup(owner.fileno())) as channel:
+        with socket.socket(fileno=os.dup(descriptor())) as channel:
             channel.shutdown(socket.SHUT_RDWR)
     except Exception as error:  # each driver has its own for a connection that is closed already
         _logger.info("a connection to the log database was gone before it could be broken off: %s", error)

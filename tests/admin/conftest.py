@@ -97,10 +97,15 @@ def make_app(tmp_path: Path, ready_files: dict[bool, Path]) -> Iterator[MakeApp]
         yield make
 
 
+#: Runs a test of the pages on the other databases too, as it reads or changes more than one row.
+on_each_database = pytest.mark.parametrize("app", ["sqlite", "postgresql", "mariadb"], indirect=True)
+
+
 @pytest.fixture
-def app(make_app: MakeApp) -> Flask:
-    """A host app whose visitors may do everything."""
-    return make_app()
+def app(request: pytest.FixtureRequest, make_app: MakeApp) -> Flask:
+    """A host app whose visitors may do everything, on SQLite or where :data:`on_each_database` says."""
+    name = getattr(request, "param", "sqlite")
+    return make_app() if name == "sqlite" else make_app(url=request.getfixturevalue(f"{name}_url"))
 
 
 @pytest.fixture

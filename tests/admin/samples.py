@@ -55,19 +55,21 @@ def fill(database: Database, *, sign_ins: int = 37) -> None:
         "latitude": 42.3601,
         "longitude": -71.0589,
     }
+    now = _now(database)
+    new = []
     for number in range(sign_ins):
         place = PLACES[number % 5]
         extra = located | {"timezone": "America/New_York", "continent": "NA"} if "city" in place else {}
-        write(
-            database,
+        new.append(
             sign_in(
-                **{"occurred_at": _now(database) - timedelta(minutes=3 * (sign_ins - number) ** 2)}
+                **{"occurred_at": now - timedelta(minutes=3 * (sign_ins - number) ** 2)}
                 | {"user_agent": agent, "endpoint": "auth.login", "request_id": f"req-{number:06}"}
                 | extra
                 | ATTEMPTS[number % 6]
                 | place
-            ),
+            )
         )
+    write(database, *new)
     write(database, sign_in(event="sign_out", identity="ann@example.org", user_id="42"))
     _fill_messages(database)
 

@@ -14,7 +14,7 @@ from melody_logs.jobs.clean import JobRow, list_jobs, request_clean
 from melody_logs.state import state_of
 from melody_logs.storage.database import Database
 from melody_logs.storage.queries import Filters, count_rows
-from tests.admin.conftest import PREFIX, MakeApp
+from tests.admin.conftest import PREFIX, MakeApp, on_each_database
 from tests.admin.samples import fill
 from tests.admin.test_forgery import form_of
 from tests.storage.rows import assert_totals_match, message, sign_in, write
@@ -34,6 +34,7 @@ def _order(database: Database, days: int = 30) -> JobRow:
     return request_clean(database, "sign-in", cutoff, actor="another admin")
 
 
+@on_each_database
 def test_the_question_says_how_many_rows_go_and_that_it_cannot_be_undone(read: Read) -> None:
     page = read("/sign-in/clean")
     part = read("/sign-in/clean", headers=HTMX)
@@ -45,6 +46,7 @@ def test_the_question_says_how_many_rows_go_and_that_it_cannot_be_undone(read: R
     assert part.startswith("<dialog") and "<dialog" not in page
 
 
+@on_each_database
 def test_the_confirmed_rows_go_and_the_receipt_says_so(client: FlaskClient, read: Read, database: Database) -> None:
     answer = client.post(CLEAN, data=form_of(read("/sign-in/clean")))
     assert (answer.status_code, answer.location) == (303, f"{CLEAN}/1")
@@ -57,6 +59,7 @@ def test_the_confirmed_rows_go_and_the_receipt_says_so(client: FlaskClient, read
         assert f"{CLEAN}/1" in read(path)
 
 
+@on_each_database
 def test_exactly_the_rows_that_were_counted_go(client: FlaskClient, read: Read, database: Database) -> None:
     """A row that becomes old enough while the dialog stands open stays."""
     form = form_of(read("/sign-in/clean"))
@@ -82,6 +85,7 @@ def test_a_cutoff_that_is_no_instant_deletes_nothing(
     assert _rows(database) == 50
 
 
+@on_each_database
 def test_a_cutoff_younger_than_the_setting_deletes_nothing(client: FlaskClient, read: Read, database: Database) -> None:
     form = form_of(read("/sign-in/clean"))
     for cutoff in (
@@ -108,6 +112,7 @@ def test_a_double_click_makes_one_job(make_app: MakeApp) -> None:
     assert sum(job.done_rows for job in list_jobs(database)) == 12
 
 
+@on_each_database
 def test_while_a_clean_up_runs_the_dialog_leads_to_it(read: Read, database: Database) -> None:
     job = _order(database)
     text = read("/sign-in/clean", headers=HTMX)
@@ -115,6 +120,7 @@ def test_while_a_clean_up_runs_the_dialog_leads_to_it(read: Read, database: Data
     assert "<form" not in text
 
 
+@on_each_database
 def test_looking_at_a_job_goes_on_with_it_until_its_receipt(read: Read, database: Database) -> None:
     """Without a worker the polls of the page do the work, or the page itself without JavaScript."""
     job = _order(database)
@@ -155,13 +161,6 @@ def test_the_receipt_names_the_user_that_flask_login_knows(make_app: MakeApp) ->
     client.post(CLEAN, data=form_of(client.get(CLEAN).text))
     assert list_jobs(state_of(app).database)[0].actor == "user ann\u202e"
     assert "user ann[U+202E]" in client.get(f"{CLEAN}/1").text
-
-
-def test_a_clean_up_works_on_both_databases(make_app: MakeApp, database_url: str) -> None:
-    app = make_app(url=database_url)
-    client = app.test_client()
-    answer = client.post(CLEAN, data=form_of(client.get(CLEAN).text))
-    assert "Deleted 12 sign-ins" in client.get(answer.location).text
 
 
 def test_retention_says_what_happens_next(make_app: MakeApp) -> None:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from melody_logs.state import state_of
 from melody_logs.storage.models import MODELS
 from melody_logs.vocabulary import KINDS, Kind
-from tests.admin.conftest import PREFIX, MakeApp
+from tests.admin.conftest import PREFIX, MakeApp, on_each_database
 from tests.admin.samples import HOSTILE_BODY, HTML_BODY
 from tests.storage.rows import message, sign_in, write
 
@@ -37,6 +37,7 @@ def test_every_field_is_shown(make_app: MakeApp, kind: Kind) -> None:
         assert value.lower() in text.lower(), name
 
 
+@on_each_database
 def test_a_sign_in_says_what_who_where_and_with_what(read: Read) -> None:
     text = read("/sign-in/13")
     for words in ("What happened", "Who", "Where", "Device", "Record", "Boston, Massachusetts, United States"):
@@ -51,6 +52,7 @@ def test_a_sign_in_says_what_who_where_and_with_what(read: Read) -> None:
         assert words in text
 
 
+@on_each_database
 def test_marks_are_explained_at_the_field_they_concern(read: Read) -> None:
     text = read("/email/4")
     length = re.search(r"Length as sent</dt>.*?</dd>", text, re.DOTALL)
@@ -115,6 +117,7 @@ def test_html_is_rendered_only_in_the_sandboxed_frame(read: Read) -> None:
     assert "&lt;a href=&#34;https://example.org/reset/[redacted]&#34;&gt;" in read("/email/4?view=source")
 
 
+@on_each_database
 def test_a_text_body_is_shown_as_text(read: Read) -> None:
     text = read("/email/3")
     assert "<iframe" not in text and "Rendered" not in text

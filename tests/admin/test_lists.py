@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from melody_logs.state import state_of
 from melody_logs.storage.database import Database
-from tests.admin.conftest import PREFIX, MakeApp
+from tests.admin.conftest import PREFIX, MakeApp, on_each_database
 from tests.admin.samples import HOSTILE
 from tests.storage.rows import message, sign_in, write
 
@@ -25,6 +25,7 @@ def ids_of(page: str, kind: str = "sign-in") -> list[int]:
     return [int(number) for number in re.findall(rf'whole-row" href="{PREFIX}/{kind}/(\d+)"', page)]
 
 
+@on_each_database
 def test_the_overview_has_a_section_for_each_enabled_kind(read: Read) -> None:
     text = read("/")
     assert "49 sign-ins" in text and "4 emails" in text and "2 text messages" in text
@@ -54,6 +55,7 @@ def test_an_empty_log_says_what_fills_it(make_app: MakeApp, path: str) -> None:
     assert "<table" not in text
 
 
+@on_each_database
 @pytest.mark.parametrize("size", [10, 25, 50, 100])
 def test_the_pages_together_show_every_row_once_newest_first(read: Read, size: int) -> None:
     pages = [read(f"/sign-in?page_size={size}&page_number={number}") for number in range(1, 49 // size + 2)]
@@ -74,6 +76,7 @@ def test_htmx_gets_the_whole_page_where_it_replaces_the_whole_page(read: Read, h
     assert "<html" in read("/sign-in?page_number=2", headers=headers)
 
 
+@on_each_database
 def test_a_page_beyond_the_last_shows_the_last(read: Read) -> None:
     assert ids_of(read("/sign-in?page_number=999999999")) == list(range(9, 0, -1))
 
@@ -91,6 +94,7 @@ def test_a_query_that_makes_no_sense_is_refused_in_words(client: FlaskClient, qu
     assert f"&#34;{query.split('=')[0]}&#34;" in response.text
 
 
+@on_each_database
 def test_other_events_than_sign_ins_are_shown_when_asked_for(read: Read) -> None:
     assert "Sign out" not in read("/sign-in")
     text = read("/sign-in?event=all")
@@ -154,13 +158,16 @@ def test_a_page_makes_few_queries_however_many_rows_it_shows(make_app: MakeApp) 
     assert max(counted[99]) <= 40
 
 
-def test_pages_work_on_both_databases(make_app: MakeApp, database_url: str) -> None:
+def test_pages_work_on_each_database(make_app: MakeApp, database_url: str) -> None:
     client = make_app(url=database_url).test_client()
     for path in ("/", "/sign-in?page_number=5", "/sign-in/13", "/email/4", "/sms/clean", "/retention", "/health"):
         assert client.get(PREFIX + path).status_code == 200
 
 
-@pytest.mark.parametrize("url", ["", "postgresql+psycopg://nobody@127.0.0.1:1/logs"])
+NOBODY = "nobody@127.0.0.1:1/logs"
+
+
+@pytest.mark.parametrize("url", ["", f"postgresql+psycopg://{NOBODY}", f"mysql+pymysql://{NOBODY}"])
 def test_a_database_without_tables_or_without_answer_is_explained(make_app: MakeApp, url: str) -> None:
     client = make_app(migrated=False, url=url).test_client()
     for path in ("/", "/sign-in", "/email/1", "/retention", "/sms/clean"):

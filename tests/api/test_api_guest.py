@@ -18,8 +18,8 @@ from melody_logs.clients.registry import create_client
 from melody_logs.state import state_of
 from melody_logs.storage.schema import upgrade
 from tests.api.conftest import Api, assert_problem
+from tests.conftest import ServedDatabase
 from tests.hosts import close_host, make_host
-from tests.servers.postgresql import PostgresqlServer
 from tests.storage.rows import message, write
 
 
@@ -196,14 +196,12 @@ def test_missing_tables_are_a_503(sqlite_url: str, tmp_path: Path, caplog: pytes
     close_host(app)
 
 
-def test_database_that_is_down_is_a_503_and_comes_back(
-    postgresql_server: PostgresqlServer, postgresql_url: str, tmp_path: Path
-) -> None:
-    app, _ = make_host(postgresql_url, tmp_path=tmp_path)
+def test_database_that_is_down_is_a_503_and_comes_back(served_database: ServedDatabase, tmp_path: Path) -> None:
+    app, _ = make_host(served_database.url, tmp_path=tmp_path)
     api = Api(app)
     client = create_client(api.database, "billing", ["root"])
     assert api.get("/email").status_code == 200
-    postgresql_server.stop()
+    served_database.server.stop()
     try:
         for response in (
             api.get("/email"),
@@ -214,6 +212,6 @@ def test_database_that_is_down_is_a_503_and_comes_back(
             assert "Retry-After" in response.headers
             assert "127.0.0.1" not in str(problem)
     finally:
-        postgresql_server.start()
+        served_database.server.start()
     assert api.get("/email").status_code == 200
     close_host(app)

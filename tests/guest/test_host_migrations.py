@@ -16,6 +16,7 @@ from sqlalchemy import inspect
 
 from melody_logs.state import state_of
 from melody_logs.storage.schema import VERSION_TABLE, upgrade
+from tests.conftest import ServedDatabase
 from tests.guest.conftest import MoveIn, NewHost
 from tests.storage.rows import message, read_all, write
 
@@ -145,6 +146,15 @@ def test_host_on_postgresql_with_the_logs_in_its_own_schema(make_host: MakeHost,
     assert VERSION_TABLE in inspect(state_of(host.app).database.engine).get_table_names(schema="public")
 
 
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_host_on_mariadb(make_host: MakeHost, mariadb_url: str, name: str, before: bool) -> None:
+    """The logs lie in the same database, among the host's own tables; SQLAlchemy has two names for it."""
+    host = make_host(mariadb_url.replace("mysql", name, 1), before=before)
+    live_with_migrations(host)
+    assert {VERSION_TABLE, "alembic_version"} <= set(inspect(state_of(host.app).database.engine).get_table_names())
+
+
 def test_host_on_sqlite(make_host: MakeHost) -> None:
     """The logs lie in a second file beside its own."""
     live_with_migrations(make_host("sqlite:///app.db"))
@@ -155,13 +165,15 @@ def test_host_that_shares_its_sqlite_file_with_the_logs(make_host: MakeHost, bef
     live_with_migrations(make_host("sqlite:///app.db", before=before, MELODY_LOGS_DATABASE_URI="sqlite:///app.db"))
 
 
-def test_host_with_several_binds_migrates_each(make_host: MakeHost, postgresql_url: str) -> None:
+def test_host_with_several_binds_migrates_each(make_host: MakeHost, served_database: ServedDatabase) -> None:
     """One of them holds the logs, too."""
+    url = served_database.url
     host = make_host(
         "sqlite:///app.db",
-        SQLALCHEMY_BINDS={"audit": postgresql_url},
+        SQLALCHEMY_BINDS={"audit": url},
         MELODY_LOGS_BIND_KEY="audit",
-        options={"include_schemas": True},
+        # A schema of MariaDB is another database, and not the host's.
+        options={"include_schemas": True} if url.startswith("postgresql") else {},
     )
     host.run("init", "--multidb")
     host.run("migrate", "-m", "first")

@@ -15,9 +15,9 @@ from melody_logs.recording.drain import Drain
 from melody_logs.recording.drain_thread import DrainThread
 from melody_logs.recording.spool import Spool
 from melody_logs.storage.database import Database
+from tests.conftest import ServedDatabase
 from tests.recording.spool_rows import count_marks, make_body, make_database
 from tests.servers.processes import wait_until
-from tests.servers.server import Server
 
 
 class Writer:
@@ -99,15 +99,12 @@ def test_stop_drains_the_rest_and_leaves_no_file(
 
 
 def test_rows_come_after_the_database_was_away(
-    make_writer: Callable[[Database], Writer],
-    postgresql_url: str,
-    postgresql_server: Server,
-    caplog: pytest.LogCaptureFixture,
+    make_writer: Callable[[Database], Writer], served_database: ServedDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = make_database(postgresql_url)
+    database = make_database(served_database.url)
     writer = make_writer(database)
     assert writer.thread.wait_until(writer.record("before"), 5)
-    postgresql_server.kill()
+    served_database.server.kill()
     try:
         for number in range(100):
             writer.record(f"{number}")
@@ -116,20 +113,40 @@ def test_rows_come_after_the_database_was_away(
         assert not writer.thread.wait_until(writer.record("during"), 5)
         assert time.monotonic() - started_at < 1, "nobody waits for a database that has just failed"
     finally:
-        postgresql_server.start()
+        served_database.server.start()
     wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=30, what="the spool being empty")
     assert count_marks(database) == dict.fromkeys([*map(str, range(100)), "before", "during"], 1)
     assert writer.drain.state.error is None
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
 
 
-def test_frozen_database_delays_one_waiting_call_only(
-    make_writer: Callable[[Database], Writer], postgresql_url: str, postgresql_server: Server
+def test_kill_9_of_the_database_under_a_drain_loses_and_doubles_nothing(
+    make_writer: Callable[[Database], Writer], served_database: ServedDatabase
 ) -> None:
-    database = make_database(postgresql_url)
+    """It dies while batches are on their way, and comes back with what it had confirmed."""
+    database = make_database(served_database.url)
+    writer = make_writer(database)
+    marks = []
+    for kill in range(2):
+        batches = writer.drain.state.batches
+        for number in range(3000):
+            marks.append(f"{kill}-{number}")
+            writer.record(marks[-1])
+        wait_until(lambda: writer.drain.state.batches > batches, what="the drain being at work")  # noqa: B023
+        served_database.server.kill()
+        assert writer.spool.waiting().entries
+        served_database.server.start()
+    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=60, what="the spool being empty")
+    assert count_marks(database) == dict.fromkeys(marks, 1)
+
+
+def test_frozen_database_delays_one_waiting_call_only(
+    make_writer: Callable[[Database], Writer], served_database: ServedDatabase
+) -> None:
+    database = make_database(served_database.url)
     writer = make_writer(database)
     assert writer.thread.wait_until(writer.record("before"), 5)
-    postgresql_server.pause()
+    served_database.server.pause()
     try:
         times = []
         for number in range(20):
@@ -137,7 +154,7 @@ def test_frozen_database_delays_one_waiting_call_only(
             assert not writer.thread.wait_until(writer.record(f"{number}"), 0.25)
             times.append(time.monotonic() - start)
     finally:
-        postgresql_server.resume()
+        served_database.server.resume()
     assert max(times) < 0.3
     assert statistics.median(times) < 0.005
     wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=30, what="the spool being empty")

@@ -152,6 +152,8 @@ class Process:
     def pause(self) -> None:
         """Freeze the child and all its descendants: connections stay open, nobody answers."""
         _signal_family(self.pid, signal.SIGSTOP)
+        # The signal reaches one thread after another, and a thread that still runs may answer.
+        wait_until(lambda: _is_frozen(self.pid), what=f"{self.name} being frozen")
 
     def resume(self) -> None:
         """Let a frozen child and its descendants go on."""
@@ -180,6 +182,13 @@ def _end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
         library.prctl(PR_SET_PDEATHSIG, int(number))
 
     return ask_kernel
+
+
+def _is_frozen(pid: int) -> bool:
+    """Return whether every thread of a process is stopped (always true where there is no /proc)."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return all("State:\tT" in path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status"))
+    return True
 
 
 def _signal_family(pid: int, number: signal.Signals) -> None:

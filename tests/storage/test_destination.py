@@ -88,6 +88,11 @@ def test_database_that_is_not_supported_is_named(url: str, tmp_path: Path) -> No
         resolve(tmp_path, MELODY_LOGS_DATABASE_URI=url)
 
 
+def test_address_of_mariadb_without_a_database_gets_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"names no database: write mariadb\+pymysql://user@host/NAME"):
+        resolve(tmp_path, MELODY_LOGS_DATABASE_URI="mariadb+pymysql://ann@db.example.org")
+
+
 @pytest.mark.parametrize(
     ("driver", "known", "unknown"),
     [

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from multiprocessing import get_context
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, Table, create_engine, inspect, select, text
 from sqlalchemy.engine import make_url
 
 from melody_logs.errors import StorageUnavailableError
+from melody_logs.resources import MIGRATIONS
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
 from melody_logs.storage.models import METADATA
@@ -39,6 +43,66 @@ def test_downgrade_removes_every_table_and_upgrade_brings_them_back(database_url
     assert current_revision(database) is None
     upgrade(database)
     assert current_revision(database) == head_revision()
+
+
+def test_rows_stay_as_they_are_over_every_version(database_url: str) -> None:
+    """Up from the first version to the newest and down again; each table has a row made by the first."""
+    database = Database(lambda: Destination(make_url(database_url), None))
+    revisions = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
+    upgrade(database, revisions[0])
+    fill(database)
+    before = read_rows(database)
+    assert len(before) > 10
+    for revision in revisions[1:]:
+        upgrade(database, revision)
+        assert_kept(before, read_rows(database))
+    for revision in reversed(revisions[:-1]):
+        downgrade(database, revision)
+        assert_kept(before, read_rows(database))
+    assert current_revision(database) == revisions[0]
+    upgrade(database)
+    assert_kept(before, read_rows(database))
+    database.close()
+
+
+def fill(database: Database) -> None:
+    """Put a row into each table as it is now, whatever its columns: text of four-byte characters, and times."""
+    moment = datetime(2026, 3, 14, 15, 9, 26, 535897)
+    for table in reflect(database):
+        values: dict[str, Any] = {}
+        for number, column in enumerate(table.columns, 1):
+            kind = column.type.python_type
+            if kind is str:
+                values[column.name] = (
+                    "🎵"[: getattr(column.type, "length", None)] if "_at" not in column.name else f"{moment}"
+                )
+            else:
+                values[column.name] = moment if kind is datetime else kind(number)
+        with database.transaction() as connection:
+            connection.execute(table.insert(), values)
+
+
+def read_rows(database: Database) -> dict[str, dict[str, Any]]:
+    """The only row of each table."""
+    found = {}
+    for table in reflect(database):
+        with database.read() as connection:
+            found[table.name] = dict(connection.execute(select(table)).mappings().one())
+    return found
+
+
+def reflect(database: Database) -> list[Table]:
+    """The tables as they are in the database now."""
+    tables = MetaData()
+    tables.reflect(database.engine)
+    return [table for table in tables.sorted_tables if table.name != VERSION_TABLE]
+
+
+def assert_kept(before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> None:
+    """Compare what each row had with what it has, where its column is still there."""
+    for name, row in before.items():
+        kept = {column: value for column, value in now[name].items() if column in row}
+        assert kept == {column: row[column] for column in kept}, name
 
 
 @pytest.mark.parametrize("make_pool", [ThreadPoolExecutor, PROCESSES])
