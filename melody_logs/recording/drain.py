@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from ..storage.database import Database
 from ..storage.progress import GapCount, advance_progress, forget_old_progress, read_progress, write_gaps
 from ..storage.schema import refuse_misfit
+from ..storage.trouble import has_answered
 from ..storage.writer import write_rows
 from .forking import follow_forks
 from .leftovers import Leftovers
@@ -192,10 +193,12 @@ class Drain:
         try:
             rows = self._commit(file, entries, rejected, last, _write_all)
         except Exception as error:
-            if is_database_trouble(error) or isinstance(error, sqlite3.Error):
+            is_trouble = is_database_trouble(error) or isinstance(error, sqlite3.Error)
+            if not is_trouble or has_answered(error):
+                # Tables of another version may reject every entry: it is not the entries that are wrong.
+                refuse_misfit(self._database)
+            if is_trouble:
                 raise
-            # Tables of another version may reject every entry: it is not the entries that are wrong.
-            refuse_misfit(self._database)
             rows = self._commit(file, entries, rejected, last, write_what_passes)
         self._is_slow = False
         self.state.note_success(rows)

@@ -55,7 +55,8 @@ def make_engine(destination: Destination) -> Engine:
         _prepare_file(destination)
     else:
         _add_pool_options(options)
-    url, arguments = destination.url, driver_arguments(destination)
+    with _explained_driver(destination):
+        url, arguments = destination.url, driver_arguments(destination)
     if mariadb.is_mariadb(backend):
         options["isolation_level"] = "READ COMMITTED"
         url = mariadb.with_our_charset(url, arguments)

@@ -21,6 +21,15 @@ class Trouble(NamedTuple):
     remedy: str
 
 
+def has_answered(error: BaseException) -> bool:
+    """Say whether the error is a server's own answer: PostgreSQL's has a state, MariaDB's a number below 2000."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if getattr(original, "sqlstate", None) or getattr(original, "pgcode", None):
+        return True
+    code = original.args[0] if original is not None and original.args else None
+    return isinstance(code, int) and code < 2000
+
+
 def is_forbidden(error: BaseException) -> bool:
     """Say whether the server lets us in, but not to the tables."""
     return any(sign in find_reason(error) for sign in _FORBIDDEN)
@@ -40,6 +49,8 @@ def explain_trouble(destination: Destination, error: BaseException) -> Trouble:
     if any(sign in reason for sign in _REFUSALS):
         remedy = f'correct the user, the password or the name of the database in "{key}"'
         return Trouble(f"{shown} refuses us ({reason})", remedy)
+    if has_answered(error):
+        return Trouble(f"{shown} answers with an error ({reason})", "see what the log of the database server says")
     return Trouble(f"{shown} does not answer ({reason})", f'start it, or correct its address in "{key}"')
 
 

@@ -20,7 +20,7 @@ from tests.storage.rows import message, read_all, sign_in, write
 
 MOUNT = "/tools/app"
 #: What a proxy keeps to itself (RFC 9110, section 7.6.1), and what its server says anew.
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length", "server", "date"}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length", "server", "date"}
 
 
 def make_proxy(target: str) -> Flask:
