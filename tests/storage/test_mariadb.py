@@ -93,7 +93,7 @@ def test_server_of_small_packets_is_refused_with_the_remedy(mariadb_server: Mari
         try:
             database = Database(lambda: Destination(make_url(mariadb_url), None))
             with pytest.raises(
-                StorageUnavailableError, match="max_allowed_packet = 524288, which .* set it to 1048576 or more"
+                StorageUnavailableError, match=r"max_allowed_packet = 524288, which .* set it to 1048576 or more"
             ):
                 upgrade(database)
         finally:
