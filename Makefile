@@ -1,11 +1,11 @@
 # melody_logs: `make` lists what can be done here.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install run test test-long lint format lock screenshots clean
+.PHONY: help install run test test-long test-versions bench lint format lock screenshots clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="…"]'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 install: ## Make .venv/ with the package (editable), every extra and every tool
 	@sh scripts/install
@@ -20,6 +20,10 @@ test: install ## Run the whole suite on real servers: ARGS="-k spool"
 test-long: install ## Run the tests that take many minutes
 	@.venv/bin/python -m tests.servers
 	@exec .venv/bin/python -m pytest -m long --timeout 3600 $(ARGS)
+
+test-versions: install ## Test every Python found, the lowest and the newest dependencies
+	@.venv/bin/python -m tests.servers
+	@exec .venv/bin/python -m pytest -m versions --timeout 3600 tests/packaging $(ARGS)
 
 bench: install ## Measure against bare work, as ratios: ARGS="--only drain --rounds 5"
 	@.venv/bin/python -m tests.servers

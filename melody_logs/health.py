@@ -17,7 +17,6 @@ from .errors import ConfigurationError, MelodyLogsError, StorageUnavailableError
 from .host_layout import TROUBLE, check_layout
 from .recording.spool_folder import find_obstacle
 from .state import State
-from .storage import schema
 from .storage.job_rows import list_jobs
 from .storage.locations import find_oldest_pending
 from .storage.progress import read_heartbeats, sum_gaps
@@ -36,6 +35,10 @@ SPOOL_LATE_AFTER = timedelta(minutes=1)
 LOCATION_LATE_AFTER = timedelta(minutes=10)
 OLD_LOCATIONS_AFTER_DAYS = 365
 FULL_SHARE = 0.75
+THREADS_REMEDY = (
+    "let the web server start threads (uWSGI: --enable-threads); or set MELODY_LOGS_DRAIN_IN_PROCESS to False and run "
+    "the worker, or flask melody-logs drain by cron"
+)
 WORKER_REMEDY = (
     "name your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL, then start two processes: "
     "celery -A melody_logs.worker worker, and celery -A melody_logs.worker beat"
@@ -153,6 +156,7 @@ def _check_spool(state: State) -> list[Finding]:
     if waiting.dead_letters:
         text = f"{waiting.dead_letters:,} entries could not be written and are kept aside in the spool"
         findings.append(Finding("Dead letters", "warning", text, "read the log of the logger melody_logs"))
+    findings += _check_drain_thread(state, waiting.unattended)
     if drain.error:
         remedy = "entries wait in the spool until the database is back"
         findings.append(Finding("Drain", "bad", drain.error, remedy, drain.failing_since))
@@ -170,11 +174,24 @@ def _check_spool_folder(state: State) -> Iterable[Finding]:
         yield Finding("Spool file", "warning", text, remedy or "keep the file and report it")
 
 
+def _check_drain_thread(state: State, unattended: str | None) -> Iterable[Finding]:
+    """Say who empties the spool where no thread of the web process does; *unattended*: what another process noted."""
+    problem = state.drain_thread.problem() or unattended
+    if not state.settings.drain_in_process:
+        text = "none in the web processes: the worker, or flask melody-logs drain, empties the spool"
+        yield Finding("Drain thread", "good", text)
+    elif problem:
+        yield Finding("Drain thread", "warning", problem, THREADS_REMEDY)
+
+
 def _check_tables(state: State) -> Iterable[Finding]:
     yield _look_at_tables(state)
 
 
 def _look_at_tables(state: State) -> Finding:
+    # Alembic is loaded with it, and only for who looks.
+    from .storage import schema
+
     destination = state.database.destination
     shown = destination.url.render_as_string(hide_password=True)
     try:

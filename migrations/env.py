@@ -2,8 +2,7 @@
 
 from alembic import context
 
-from melody_logs.storage.models import METADATA
-from melody_logs.storage.schema import VERSION_TABLE
+from melody_logs.storage.models import METADATA, VERSION_TABLE
 
 attributes = context.config.attributes
 context.configure(

@@ -57,3 +57,12 @@ def commands_in(text: str, program: str) -> list[list[str]]:
             if words.startswith(f"{program} "):
                 commands.append(shlex.split(words.removeprefix(program)))
     return commands
+
+
+def options_of_address(name: str, scheme: str, authority: Path) -> str:
+    """Return the options of the address in a page's shell code, with the file of an *authority* in place of its own."""
+    lines = [line for code in fenced(page(name), "sh") for line in code.splitlines() if f"='{scheme}://" in line]
+    assert len(lines) == 1, lines
+    options, certificate, _ = lines[0].partition("?")[2].partition("/etc/ssl/")
+    assert certificate, "the address names the certificates that are trusted"
+    return options + str(authority)

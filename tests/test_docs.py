@@ -27,7 +27,10 @@ README = PAGES["README.md"]
 def leaf_commands(group: click.Group, path: str) -> list[tuple[str, click.Command]]:
     """List the commands of a group and its groups with their full names."""
     found: list[tuple[str, click.Command]] = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         full = f"{path} {name}"
         found += leaf_commands(command, full) if isinstance(command, click.Group) else [(full, command)]
     return found

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from .clients import client
-from .database import database_group
-from .health import health
-from .importing import import_group
-from .maintenance import clean, drain, locate
+#: Each command, the file it is in and its name there.
+COMMANDS = {
+    "clean": ("maintenance", "clean"),
+    "client": ("clients", "client"),
+    "db": ("database", "database_group"),
+    "drain": ("maintenance", "drain"),
+    "health": ("health", "health"),
+    "import": ("importing", "import_group"),
+    "locate": ("maintenance", "locate"),
+}
+
+
+class CommandGroup(click.Group):
+    """Loads a command's file when it is asked for: rich and Alembic are no burden of a web process."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, loaded or not."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        file, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f".{file}", __package__), name)
+        return command
 
 
 def create_group() -> click.Group:
     """Make the command group that ``init_app`` adds to the app's commands."""
-    group = click.Group("melody-logs", help="The email, SMS and sign-in logs: tables, clients, clean-up, health.")
-    for command in (database_group, client, clean, drain, locate, import_group, health):
-        group.add_command(command)
-    return group
+    return CommandGroup("melody-logs", help="The email, SMS and sign-in logs: tables, clients, clean-up, health.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 from flask.cli import with_appcontext
@@ -19,7 +20,13 @@ from .output import console, explain_errors, print_line, show_time
 _STEP_SECONDS = 1.0
 
 
-class Age(click.ParamType[timedelta]):
+if TYPE_CHECKING:
+    AgeType = click.ParamType[timedelta]
+else:  # no generic class before click 8.2
+    AgeType = click.ParamType
+
+
+class Age(AgeType):
     """An age such as ``30d`` or ``12h``."""
 
     name = "AGE"

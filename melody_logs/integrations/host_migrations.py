@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
-from flask_migrate import Config
 
 from ..state import EXTENSION_KEY
-from ..storage.models import METADATA
-from ..storage.schema import VERSION_TABLE
+from ..storage.models import METADATA, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from flask_migrate import Config
 
 Filter = Callable[..., bool]
 #: The arguments of Alembic's ``configure`` that may leave a table out, and where they are told a thing's name and kind:

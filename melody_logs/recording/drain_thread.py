@@ -5,19 +5,24 @@ from __future__ import annotations
 import atexit
 import os
 import random
+import sqlite3
+import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 
 from .drain import Drain
 from .forking import follow_forks
 from .losses import SparseLog
 from .spool import Spool
+from .spool_file import SpoolFile
 
 LEFTOVERS_EVERY_SECONDS = 5.0
 FIRST_REST_SECONDS = 0.5
 LONGEST_REST_SECONDS = 15.0
 EXIT_SECONDS = 2.0
+TRY_AGAIN_SECONDS = 15.0
 
 
 class DrainThread:
@@ -42,9 +47,19 @@ class DrainThread:
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._stop = threading.Event()
+        self._problem: str | None = None
+        self._try_again_at = 0.0
+        self._told: SpoolFile | None = None
+
+    def problem(self) -> str | None:
+        """Say why no thread drains in this process, although one should; None if one can."""
+        return self._problem
 
     def ensure_started(self) -> None:
-        """Start the thread unless it runs in this process; call it with the first request or record, not before."""
+        """Start the thread unless it runs in this process; call it with the first request or record, not before.
+
+        Where no thread can run, the spool says so to the health of other processes, and is emptied by them.
+        """
         thread = self._thread
         if not self._allowed:
             return
@@ -52,22 +67,41 @@ class DrainThread:
             return
         if self._pid != os.getpid():
             self.after_fork_in_child()
+        if time.monotonic() >= self._try_again_at:
+            self._start()
+        if self._problem or self._told:
+            self._tell_others()
+
+    def _start(self) -> None:
         with self._start_lock:
             if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
                 return
-            if self._thread is None:
-                atexit.register(_stop_at_exit, weakref.ref(self))
             # The thread must not keep an app alive that its host, a test suite perhaps, has dropped.
             loop = _Loop(weakref.ref(self), self._drain.spool, self._wake, self._hurry, self._stop)
             thread = threading.Thread(target=loop.run, name="melody_logs drain", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no more threads, or the interpreter is ending
-                self._log.warn(f"the drain cannot start a thread: {error}; entries wait in the spool")
+            self._problem = find_thread_obstacle()
+            if self._problem is None:
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no more threads, or the interpreter is ending
+                    self._problem = f"this process cannot start a thread ({error}), so nothing drains in it"
+            if self._problem is not None:
+                self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+                self._log.warn(f"{self._problem}; entries wait in the spool")
                 return
+            if self._thread is None:
+                atexit.register(_stop_at_exit, weakref.ref(self))
             weakref.finalize(self, self._wake.set).atexit = False
             self._thread = thread
             self._drain.hurry = self.hurry
+
+    def _tell_others(self) -> None:
+        """Note the problem, or that it is over, in the spool that this process appends to."""
+        for file in self._drain.spool.own_files():
+            if file.path is not None and (file is self._told) == (self._problem is None):
+                with suppress(sqlite3.Error):
+                    file.note("unattended", self._problem or "")
+                    self._told = file if self._problem else None
 
     def notify(self) -> None:
         """Say that an entry was appended: it is drained after the interval."""
@@ -174,6 +208,17 @@ class _Loop:
         if is_last:
             return None
         return owner.plan_rest(self._failures) if self._failures else owner.interval_seconds
+
+
+def find_thread_obstacle() -> str | None:
+    """Say why a thread of this process would not run; None if nothing is known against it.
+
+    uWSGI without threads says so in its embedded module: a thread runs there only while a request does, and would hold
+    the write lock of the logs till the next one.
+    """
+    if getattr(sys.modules.get("uwsgi"), "has_threads", 1) == 0:
+        return "uWSGI runs without threads, so nothing drains in this process"
+    return None
 
 
 def _stop_at_exit(reference: weakref.ref[DrainThread]) -> None:

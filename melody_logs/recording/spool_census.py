@@ -22,7 +22,10 @@ def count_other_spools(directory: Path, destination: str, own: Collection[Path |
     """
 
     def count(file: SpoolFile) -> Waiting:
-        return file.count_waiting() if file.read_meta().get("destination") == destination else Waiting()
+        meta = file.read_meta()
+        if meta.get("destination") != destination:
+            return Waiting()
+        return file.count_waiting()._replace(unattended=meta.get("unattended"))
 
     return sum_waiting(*_ask_each(directory, own, count))
 

@@ -86,11 +86,16 @@ class SpoolFile:
             writer.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", meta.items())
 
     def read_meta(self) -> dict[str, str]:
-        """Read what :meth:`create` wrote; empty if the process was killed before it."""
+        """Read what :meth:`create` and :meth:`note` wrote; empty if the process was killed before it."""
         with self.lock:
             if self._writing().execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
                 return {}
             return dict(self._writing().execute("SELECT name, value FROM meta").fetchall())
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a word about this spool for other processes."""
+        with self.lock:
+            self._writing().execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
 
     def append(self, number: int, kind: str, body: bytes) -> None:
         """Add an entry; it survives the death of the process. The caller holds the lock."""

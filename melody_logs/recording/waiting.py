@@ -13,6 +13,8 @@ class Waiting(NamedTuple):
     bytes: int = 0
     oldest_at: datetime | None = None
     dead_letters: int = 0
+    #: Why the process that appends drains nothing itself, although it should.
+    unattended: str | None = None
 
 
 def sum_waiting(*counts: Waiting) -> Waiting:
@@ -22,4 +24,5 @@ def sum_waiting(*counts: Waiting) -> Waiting:
         sum(count.bytes for count in counts),
         min((count.oldest_at for count in counts if count.oldest_at), default=None),
         sum(count.dead_letters for count in counts),
+        next((count.unattended for count in counts if count.unattended), None),
     )

@@ -22,8 +22,8 @@ from ..resources import MIGRATIONS
 from . import mariadb
 from .database import Database
 from .engine import WRITES
+from .models import VERSION_TABLE
 
-VERSION_TABLE = "melody_alembic_version"
 _LOCK_KEY = 0x6D656C6F
 #: Alembic keeps what it works on in globals of its modules.
 _alembic_lock = threading.Lock()

@@ -19,12 +19,15 @@ from werkzeug.test import TestResponse
 from melody_logs import MelodyLogs
 from melody_logs.clients.registry import create_client
 from melody_logs.state import state_of
+from tests.guest.serving import start_server
 from tests.hosts import ALL_KINDS, add_login_view, close_host
 from tests.servers.web import serving
 from tests.storage.rows import make_database, sign_in, write
 
 if TYPE_CHECKING:
     from tests.guest.troubled import TroubledHost
+
+__all__ = ["start_server"]
 
 PAGES = "/admin/logs"
 CLEAN = f"{PAGES}/sign-in/clean"

@@ -11,6 +11,8 @@ from typing import Any
 from flask import Flask, request
 
 from melody_logs import MelodyLogs
+from melody_logs.health import check_health
+from melody_logs.state import state_of
 
 DRAIN = "melody_logs drain"
 logs = MelodyLogs()
@@ -19,6 +21,9 @@ logs.watch_sign_in("sign_in", outcome=lambda response: response.status_code < 40
 
 def create_app() -> Flask:
     """Make the host; its folder and database are those that the environment names."""
+    if os.environ.get("TEST_HOST_THREADS") == "none":
+        # No machine has room for such a stack: the operating system refuses every thread from now on.
+        threading.stack_size(2**47)
     app = Flask("served", instance_path=os.environ["TEST_HOST_FOLDER"])
     app.config.update(
         SECRET_KEY="test",
@@ -26,9 +31,12 @@ def create_app() -> Flask:
         MELODY_LOGS_ENABLE_SIGN_IN_LOG=True,
         MELODY_LOGS_DRAIN_IN_PROCESS=os.environ.get("TEST_HOST_DRAIN", "true"),
     )
+    if "TEST_HOST_SPOOL" in os.environ:
+        app.config["MELODY_LOGS_SPOOL_DIR"] = os.environ["TEST_HOST_SPOOL"]
     logs.init_app(app)
     app.add_url_rule("/sign-in", "sign_in", sign_in, methods=["POST"])
     app.add_url_rule("/facts", "facts", tell_facts)
+    app.add_url_rule("/findings", "findings", tell_findings)
     return app
 
 
@@ -46,6 +54,12 @@ def tell_facts() -> dict[str, Any]:
         "drains": sum(thread.name == DRAIN for thread in threading.enumerate()),
         "spools": open_spools(os.getpid()),
     }
+
+
+def tell_findings() -> dict[str, Any]:
+    """Say what the health of this process finds."""
+    findings = check_health(state_of()).findings
+    return {found.name: {"level": found.level, "text": found.text, "remedy": found.remedy} for found in findings}
 
 
 def open_spools(pid: int) -> list[str]:

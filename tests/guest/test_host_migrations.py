@@ -15,7 +15,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect
 
 from melody_logs.state import state_of
-from melody_logs.storage.schema import VERSION_TABLE, upgrade
+from melody_logs.storage.models import VERSION_TABLE
+from melody_logs.storage.schema import upgrade
 from tests.conftest import ServedDatabase
 from tests.guest.conftest import MoveIn, NewHost
 from tests.storage.rows import message, read_all, write

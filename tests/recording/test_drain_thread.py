@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from melody_logs.recording import drain_thread
 from melody_logs.recording.drain import Drain
 from melody_logs.recording.drain_thread import DrainThread
 from melody_logs.recording.spool import Spool
@@ -83,6 +84,30 @@ def test_leftovers_of_the_last_run_come_without_a_new_record(
     writer = make_writer(database)
     writer.thread.ensure_started()
     wait_until(lambda: count_marks(database) == {"left": 1}, timeout_seconds=1, what="the row")
+
+
+def test_thread_that_cannot_start_is_told_and_tried_again(
+    make_writer: Callable[[Database], Writer], sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operating system refuses it, for want of room for its stack; other processes read of it in the spool."""
+    monkeypatch.setattr(drain_thread, "TRY_AGAIN_SECONDS", 0.0)
+    database = make_database(sqlite_url)
+    writer = make_writer(database)
+    other = Spool(tmp_path / "spool", destination=database.fingerprint)
+    usual = threading.stack_size(2**47)
+    try:
+        assert not writer.thread.problem()
+        writer.record("first")
+        assert "cannot start a thread" in str(writer.thread.problem())
+        assert other.waiting().unattended == writer.thread.problem()
+        assert writer.thread.wait_until(writer.record("second"), 5), "who waits drains here and now"
+    finally:
+        threading.stack_size(usual)
+    writer.record("third")
+    wait_until(lambda: count_marks(database) == dict.fromkeys(["first", "second", "third"], 1), what="the rows")
+    assert writer.thread.problem() is None
+    assert not other.waiting().unattended
+    other.close()
 
 
 def test_stop_drains_the_rest_and_leaves_no_file(

@@ -15,8 +15,9 @@ from melody_logs.recording.spool import Spool
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
 from melody_logs.storage.mariadb import refuse_unsuitable
+from melody_logs.storage.models import VERSION_TABLE
 from melody_logs.storage.queries import count_rows
-from melody_logs.storage.schema import VERSION_TABLE, current_revision, downgrade, head_revision, upgrade
+from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
 from tests.recording.spool_rows import count_marks, make_body
 from tests.servers.mariadb import MariadbServer, connected
 from tests.storage.rows import make_database, message, read_all, sign_in, write

@@ -1,0 +1,1 @@
+"""What is built and installed, and that it works where a host would use it."""
