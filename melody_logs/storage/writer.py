@@ -65,10 +65,15 @@ def allocate_positions(connection: Connection, kind: Kind, count: int) -> int:
     """Reserve *count* positions of a kind under the write lock; return the first."""
     table = Position.__table__
     raised = update(Position).where(table.c.kind == kind).values(value=table.c.value + count)
-    if connection.execute(raised).rowcount == 0:
+    last: int | None
+    if connection.dialect.update_returning:
+        last = connection.scalar(raised.returning(table.c.value))
+    else:
+        connection.execute(raised)
+        last = connection.scalar(select(table.c.value).where(table.c.kind == kind))
+    if last is None:
         connection.execute(insert(Position).values(kind=kind, value=count))
-        return 1
-    last: int = connection.execute(select(table.c.value).where(table.c.kind == kind)).scalar_one()
+        last = count
     return last - count + 1
 
 
