@@ -1,4 +1,4 @@
-"""Many rows in one statement, where the database can: PostgreSQL takes them as one JSON text.
+"""Many rows in one statement, where the database can: PostgreSQL takes them by COPY or as one JSON text.
 
 Row by row, each statement would be parsed and planned anew, because nothing is prepared (PgBouncer); and a list of
 VALUES has thousands of parameters, which cost the driver more than the database. The other databases take rows one by
@@ -8,7 +8,7 @@ one without such a cost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -31,20 +31,27 @@ from sqlalchemy import (
     update,
 )
 
+from .copying import can_copy, copy_rows
+
 Row = Mapping[str, Any]
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], shared: Row) -> None:
-    """Insert rows, given by column name, and give each the *shared* values.
+def insert_rows(
+    connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Row], shared: Row, *, by_copy: bool
+) -> None:
+    """Insert rows, given by column name and of the columns *names*, and give each the *shared* values.
 
-    What a row does not name is NULL. Their ids rise in this order.
+    What a row does not name is NULL. Their ids rise in this order. The rows may be made while they are sent.
+
+    :param by_copy: use COPY where the driver can; worth it for many rows.
     """
-    names = tuple(column.name for column in table.columns if column.name != "id" and column.name not in shared)
     if connection.dialect.name != "postgresql":
         blank = {**dict.fromkeys(names), **shared}
         connection.execute(insert(table), [{**blank, **row} for row in rows])
-        return
-    connection.execute(_insert_statement(table, names, tuple(shared)), _parameters(rows, shared))
+    elif by_copy and can_copy(connection):
+        copy_rows(connection, table, names, rows, shared)
+    else:
+        connection.execute(_insert_statement(table, tuple(names), tuple(shared)), _parameters(list(rows), shared))
 
 
 def update_rows(connection: Connection, table: Table, rows: Sequence[Row], shared: Row) -> None:
