@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from ..errors import GeolocationUnavailableError
 from ..geolocation.locate import Locator
 from ..storage.database import Database
-from ..storage.locations import Claim, LocationResult, claim_pending, release_claims, write_locations
+from ..storage.location_results import LocationResult, write_locations
+from ..storage.locations import Claim, claim_pending, forget_old_claims, release_claims
 
 logger = logging.getLogger("melody_logs")
 
@@ -27,6 +28,7 @@ def locate_pending(database: Database, locator: Locator, *, budget_seconds: floa
     """
     end = time.monotonic() + budget_seconds
     settled = 0
+    forget_old_claims(database)
     while True:
         owner = str(uuid.uuid4())
         claims = claim_pending(database, limit=batch_rows, owner=owner)

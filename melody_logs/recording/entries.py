@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import uuid_utils
 
@@ -25,6 +25,7 @@ from .request_facts import RequestFacts
 _COLUMNS = {kind: frozenset(model.__table__.columns.keys()) for kind, model in MODELS.items()}
 # Made once: ``json.dumps`` would make one for each entry.
 _write_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+_CANONICAL_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _REFERRER_LIMIT = 1024
 _MOST_RECEIVERS = 320
 _LOCATION_TEXTS = {
@@ -32,8 +33,7 @@ _LOCATION_TEXTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One recorded event.
 
     ``values`` are column values of the kind's table, ``occurred_at`` (aware) among them; ``amends`` says that a row
@@ -135,22 +135,25 @@ def from_json(data: bytes) -> Entry:
     """
     try:
         body = json.loads(data)
-        kind, values = body["kind"], dict(body["values"])
-        values["occurred_at"] = datetime.fromisoformat(values["occurred_at"])
-        entry = Entry(kind, str(uuid.UUID(body["event_id"])), values, bool(body["amends"]))
+        kind, values, event_id = body["kind"], body["values"], body["event_id"]
+        moment = datetime.fromisoformat(values["occurred_at"])
+        values["occurred_at"] = moment
+        if not _CANONICAL_UUID(event_id):
+            event_id = str(uuid.UUID(event_id))
+        entry = Entry(kind, event_id, values, bool(body["amends"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an entry of melody_logs: {type(error).__name__} at {data[:80]!r}") from error
-    if kind not in KINDS or values["occurred_at"].tzinfo is None:
+    if kind not in KINDS or moment.tzinfo is None:
         raise ValueError(f'not an entry of melody_logs: "kind" is {kind!r}, "occurred_at" {values["occurred_at"]}')
     return entry
 
 
 def to_row(entry: Entry) -> RowWrite:
     """Turn an entry into what the writer takes; values that the table has no column for are dropped."""
-    columns = _COLUMNS[entry.kind]
-    values = {name: value for name, value in entry.values.items() if name in columns}
-    values["event_id"] = entry.event_id
-    return RowWrite(entry.kind, values, entry.amends)
+    columns, values = _COLUMNS[entry.kind], entry.values
+    if not values.keys() <= columns:
+        values = {name: value for name, value in values.items() if name in columns}
+    return RowWrite(entry.kind, {**values, "event_id": entry.event_id}, entry.amends)
 
 
 def _line(fields: Mapping[str, Any], name: str, limit: int, marks: Marks, otherwise: str | None = None) -> str | None:

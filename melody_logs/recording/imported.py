@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import uuid
 from collections.abc import Mapping
@@ -72,7 +71,7 @@ def build_imported(
         marks.append("occurred_at:invalid")
     entry.values["occurred_at"] = created_at or now
     entry.values["marks"] = " ".join([*marks, entry.values["marks"] or ""]).strip()[:MARKS_LIMIT]
-    return dataclasses.replace(to_row(entry), recorded_at=created_at)
+    return to_row(entry)._replace(recorded_at=created_at)
 
 
 def _read_fields(kind: Kind, row: SourceRow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -26,6 +26,8 @@ from .reading import can_limit_statements, limit_statements
 from .trouble import explain_trouble, is_forbidden
 from .watchdog import WATCHDOG
 
+#: The execution option with the clock that a transaction on PostgreSQL read at its begin.
+_BEGAN_AT = "melody_logs_began_at"
 _read_seconds: ContextVar[float] = ContextVar("melody_logs_read_seconds", default=READ_SECONDS)
 
 
@@ -112,7 +114,7 @@ class Database:
                 if can_limit_statements(connection):
                     limit_statements(connection, seconds)
                 elif connection.dialect.name == "postgresql":
-                    _set_locally(connection, statement_timeout=seconds)
+                    connection.exec_driver_sql(f"SELECT {_set_locally({'statement_timeout': seconds})}")
                 elif mariadb.is_mariadb(connection.dialect.name):
                     mariadb.limit_statements(connection, seconds)
                 yield connection
@@ -129,12 +131,14 @@ class Database:
             _read_seconds.reset(token)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, waits_for_disk: bool = True) -> Iterator[Connection]:
         """Give a connection in a transaction that writes and commits at the end, beside other writers where possible.
 
+        :param waits_for_disk: False lets PostgreSQL answer the commit before it is on the disk: everybody sees it at
+            once, and a crash of the server itself, not of a client, may forget it.
         :raise StorageUnavailableError: if the tables are missing or forbidden.
         """
-        with self._writing(lock=None) as connection:
+        with self._writing(lock=None, waits_for_disk=waits_for_disk) as connection:
             yield connection
 
     @contextmanager
@@ -150,7 +154,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def _writing(self, *, lock: str | None) -> Iterator[Connection]:
+    def _writing(self, *, lock: str | None, waits_for_disk: bool = True) -> Iterator[Connection]:
         with _explained(self), self.engine.connect() as connection, ExitStack() as stack:
             connection.execution_options(**{WRITES: True})
             stack.enter_context(_limited(connection, WRITE_SECONDS))
@@ -160,21 +164,16 @@ class Database:
                     stack.enter_context(mariadb.session_lock(connection, lock))
             stack.enter_context(connection.begin())
             if connection.dialect.name == "postgresql":
-                # A frozen client must not hold locks for ever, nor may a waiter wait for ever.
-                _set_locally(
-                    connection,
-                    statement_timeout=WRITE_SECONDS,
-                    lock_timeout=LOCK_SECONDS,
-                    idle_in_transaction_session_timeout=IDLE_TRANSACTION_SECONDS,
-                )
-                if lock:
-                    connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(lock.encode()))))
+                moment = _begin_on_postgresql(connection, lock, waits_for_disk)
+                connection.execution_options(**{_BEGAN_AT: moment})
             # On SQLite, BEGIN IMMEDIATE took the lock.
             yield connection
 
     def now(self, connection: Connection) -> datetime:
-        """Read the database's clock: an aware UTC datetime."""
-        value: Any = connection.scalar(select(_CLOCKS[connection.dialect.name]()))
+        """Read the database's clock: an aware UTC datetime. A transaction that writes may give that of its begin."""
+        value: Any = connection.get_execution_options().get(_BEGAN_AT)
+        if value is None:
+            value = connection.scalar(select(_CLOCKS[connection.dialect.name]()))
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
         moment: datetime = value
@@ -201,10 +200,26 @@ def _limited(connection: Connection, seconds: float) -> Iterator[None]:
         yield
 
 
-def _set_locally(connection: Connection, **seconds: float) -> None:
-    """Set timeouts for this transaction only: behind PgBouncer, the session is somebody else's next."""
-    settings = ", ".join(f"set_config('{name}', '{round(value * 1000)}ms', true)" for name, value in seconds.items())
-    connection.exec_driver_sql(f"SELECT {settings}")
+def _begin_on_postgresql(connection: Connection, lock: str | None, waits_for_disk: bool) -> datetime:
+    """Set the limits of a transaction that writes, take the write lock and read the clock, in this order, at once."""
+    limits: dict[str, float | str] = {
+        "statement_timeout": WRITE_SECONDS,
+        "lock_timeout": LOCK_SECONDS,
+        # A frozen client must not hold locks for ever, nor may a waiter wait for ever.
+        "idle_in_transaction_session_timeout": IDLE_TRANSACTION_SECONDS,
+    }
+    if not waits_for_disk:
+        limits["synchronous_commit"] = "off"
+    key = f"pg_advisory_xact_lock({zlib.crc32(lock.encode())}), " if lock else ""
+    query = f"SELECT {_set_locally(limits)}, {key}clock_timestamp()"
+    moment: datetime = connection.exec_driver_sql(query).one()[-1]
+    return moment
+
+
+def _set_locally(settings: Mapping[str, float | str]) -> str:
+    """Write limits (seconds) and words for this transaction only: behind PgBouncer, the session is another's next."""
+    texts = {name: value if isinstance(value, str) else f"{round(value * 1000)}ms" for name, value in settings.items()}
+    return ", ".join(f"set_config('{name}', '{text}', true)" for name, text in texts.items())
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlalchemy.exc import InvalidatePoolError, NoSuchModuleError
 from ..errors import StorageUnavailableError
 from . import mariadb
 from .columns import MARIADB
+from .copying import listen as listen_for_copies
 from .destination import Destination
 from .limits import CONNECT_SECONDS, PING_SECONDS
 from .models import METADATA
@@ -160,6 +161,7 @@ _SQLITE_PRAGMAS = (
 def _listen_server(engine: Engine) -> None:
     """Ping a pooled connection before its use, as ``pool_pre_ping`` does, but not for ever."""
     listen_for_reads(engine)
+    listen_for_copies(engine)
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: Any) -> None:

@@ -1,34 +1,25 @@
-"""Sign-ins that wait for their location: claimed with a lease, written back under it."""
+"""Sign-ins that wait for their location: claimed with a lease, given back, given up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, or_, select, update
 
+from .columns import UtcDateTime
 from .database import Database
-from .models import SignInLog
-from .rows import is_one_of, update_rows
-from .totals import TotalsChange
-from .writer import allocate_positions
+from .location_results import MOST_ATTEMPTS, LocationResult, write_locations
+from .models import LocationClaim, SignInLog
+from .rows import is_one_of
 
-MOST_ATTEMPTS = 5
 _TABLE: Any = SignInLog.__table__
-LOCATION_COLUMNS = (
-    "country",
-    "continent",
-    "region",
-    "region_code",
-    "city",
-    "timezone",
-    "latitude",
-    "longitude",
-    "asn",
-    "as_org",
-)
+_CLAIMS: Any = LocationClaim.__table__
+_MOST_CLAIMS = 10_000
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,85 +30,52 @@ class Claim:
     ip: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LocationResult:
-    """What a look-up gave: a final ``geo_state``, the columns it fills, and the source's name."""
-
-    state: str
-    columns: Mapping[str, Any]
-    source: str | None
+_GIVEN_UP = LocationResult("failed", {}, None)
 
 
 def claim_pending(database: Database, *, limit: int, owner: str, lease_seconds: int = 60) -> list[Claim]:
     """Claim up to *limit* waiting sign-ins for *owner*, oldest first, and count the attempt before the work.
 
-    A row that was claimed five times without an answer becomes ``failed``: whatever it does to the worker ends there.
+    Rows that were claimed before without an answer come in ever smaller batches, the fifth time one by one, and then
+    become ``failed``: whatever a row does to the worker ends there, and its neighbours are found without it.
     """
-    with database.transaction() as connection:
-        now = database.now(connection)
-        waiting = (
-            select(_TABLE.c.id, _TABLE.c.ip, _TABLE.c.geo_attempts)
-            .where(_TABLE.c.geo_state == "pending")
-            .where(or_(_TABLE.c.geo_lease_until.is_(None), _TABLE.c.geo_lease_until < now))
-            .order_by(_TABLE.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        rows = connection.execute(waiting).all()
-        given_up = [row.id for row in rows if row.geo_attempts >= MOST_ATTEMPTS]
-        claimed = [row for row in rows if row.geo_attempts < MOST_ATTEMPTS]
-        _update_each(connection, given_up, {"geo_state": "failed", "geo_lease_owner": None, "geo_lease_until": None})
-        lease = {"geo_lease_owner": owner, "geo_lease_until": now + timedelta(seconds=lease_seconds)}
-        _update_each(connection, [row.id for row in claimed], lease | {"geo_attempts": _TABLE.c.geo_attempts + 1})
-    return [Claim(row.id, row.ip) for row in claimed]
+    while True:
+        with database.transaction(waits_for_disk=False) as connection:
+            now = database.now(connection)
+            waiting = _lock_waiting(connection, now, limit)
+            if not waiting:
+                return []
+            rows, attempts = _choose_rows(connection, waiting, now, limit)
+            lease = {"owner": owner, "lease_until": now + timedelta(seconds=lease_seconds), "attempts": attempts + 1}
+            ids = [row.id for row in rows]
+            if attempts:
+                connection.execute(
+                    update(_CLAIMS).where(is_one_of(connection, _CLAIMS.c.sign_in_id, ids)).values(lease)
+                )
+            elif rows:
+                _insert_claims(connection, ids, lease)
+        if attempts >= MOST_ATTEMPTS:
+            write_locations(database, owner, dict.fromkeys(ids, _GIVEN_UP))
+        elif rows:
+            return [Claim(row.id, row.ip) for row in rows]
 
 
 def release_claims(database: Database, owner: str) -> None:
     """Give the claimed rows of *owner* back without a counted attempt: no location database could be read."""
-    with database.write() as connection:
-        connection.execute(
-            update(_TABLE)
-            .where(_TABLE.c.geo_state == "pending", _TABLE.c.geo_lease_owner == owner)
-            .values(geo_lease_owner=None, geo_lease_until=None, geo_attempts=_TABLE.c.geo_attempts - 1)
-        )
+    given_back = {"owner": None, "lease_until": None, "attempts": _CLAIMS.c.attempts - 1}
+    with database.transaction() as connection:
+        mine = _one_of_claims(connection, _CLAIMS.c.owner == owner)
+        connection.execute(delete(_CLAIMS).where(mine, _CLAIMS.c.owner == owner, _CLAIMS.c.attempts <= 1))
+        connection.execute(update(_CLAIMS).where(mine, _CLAIMS.c.owner == owner).values(given_back))
 
 
-def write_locations(database: Database, owner: str, results: Mapping[int, LocationResult]) -> int:
-    """Write the results of rows that *owner* still holds; return how many were written."""
-    with database.write() as connection:
+def forget_old_claims(database: Database) -> None:
+    """Delete claims that nobody holds of sign-ins that wait no more, or were deleted."""
+    with database.transaction() as connection:
         now = database.now(connection)
-        held = connection.execute(
-            select(
-                _TABLE.c.id,
-                _TABLE.c.recorded_at,
-                _TABLE.c.event,
-                _TABLE.c.outcome,
-                _TABLE.c.country,
-                _TABLE.c.version,
-                _TABLE.c.stored_bytes,
-            )
-            .where(is_one_of(connection, _TABLE.c.id, list(results)))
-            .where(_TABLE.c.geo_state == "pending", _TABLE.c.geo_lease_owner == owner)
-            .order_by(_TABLE.c.id)
-            .with_for_update()
-        ).all()
-        if not held:
-            return 0
-        position = allocate_positions(connection, "sign-in", len(held))
-        change = TotalsChange()
-        updates = []
-        for offset, row in enumerate(held):
-            result = results[row.id]
-            columns = {name: result.columns.get(name) for name in LOCATION_COLUMNS}
-            added_bytes = _count_text_bytes(columns)
-            change.move(row, country=columns["country"], added_bytes=added_bytes)
-            columns |= {"geo_state": result.state, "geo_source": result.source, "version": row.version + 1}
-            columns |= {"position": position + offset, "stored_bytes": row.stored_bytes + added_bytes}
-            updates.append(columns | {"row_id": row.id})
-        freed = {"updated_at": now, "geo_lease_owner": None, "geo_lease_until": None}
-        update_rows(connection, _TABLE, updates, freed)
-        change.apply(connection)
-    return len(updates)
+        waits = exists().where(_TABLE.c.id == _CLAIMS.c.sign_in_id, _TABLE.c.geo_state == "pending")
+        free = or_(_CLAIMS.c.lease_until.is_(None), _CLAIMS.c.lease_until < now)
+        connection.execute(delete(_CLAIMS).where(_one_of_claims(connection, free & ~waits), free))
 
 
 def find_oldest_pending(connection: Connection) -> datetime | None:
@@ -128,14 +86,49 @@ def find_oldest_pending(connection: Connection) -> datetime | None:
     return moment
 
 
-def _count_text_bytes(columns: Mapping[str, Any]) -> int:
-    size = 0
-    for value in columns.values():
-        if isinstance(value, str):
-            size += len(value) if value.isascii() else len(value.encode())
-    return size
+def _lock_waiting(connection: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
+    """Lock the oldest rows that nobody holds; those that another locator is just claiming are left out."""
+    lease = select(_CLAIMS.c.lease_until).where(_CLAIMS.c.sign_in_id == _TABLE.c.id).scalar_subquery()
+    waiting = (
+        select(_TABLE.c.id, _TABLE.c.ip)
+        .where(_TABLE.c.geo_state == "pending")
+        .where(func.coalesce(lease, literal(_LONG_AGO, UtcDateTime())) < now)
+        .order_by(_TABLE.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(waiting).all()
 
 
-def _update_each(connection: Connection, ids: Sequence[int], values: Mapping[str, Any]) -> None:
-    if ids:
-        connection.execute(update(_TABLE).where(is_one_of(connection, _TABLE.c.id, ids)).values(values))
+def _choose_rows(
+    connection: Connection, waiting: Sequence[Row[Any]], now: datetime, limit: int
+) -> tuple[list[Row[Any]], int]:
+    """Choose the first of the locked rows that were tried equally often; return them and how often that was."""
+    claims = select(_CLAIMS).where(is_one_of(connection, _CLAIMS.c.sign_in_id, [row.id for row in waiting]))
+    known = {claim.sign_in_id: claim for claim in connection.execute(claims)}
+    # A claim may have been committed between the look at it and the lock; under the lock, none comes any more.
+    taken = {row_id for row_id, claim in known.items() if claim.lease_until and claim.lease_until >= now}
+    tried = {row_id: claim.attempts for row_id, claim in known.items()}
+    free = [row for row in waiting if row.id not in taken]
+    attempts = tried.get(free[0].id, 0) if free else 0
+    alike = list(takewhile(lambda row: tried.get(row.id, 0) == attempts, free))
+    return alike[: _limit_batch(limit, attempts)], attempts
+
+
+def _insert_claims(connection: Connection, ids: Sequence[int], lease: dict[str, Any]) -> None:
+    shared = [literal(lease[name], _CLAIMS.c[name].type) for name in lease]
+    claims = select(_TABLE.c.id, *shared).where(is_one_of(connection, _TABLE.c.id, ids))
+    connection.execute(insert(_CLAIMS).from_select(["sign_in_id", *lease], claims))
+
+
+def _one_of_claims(connection: Connection, condition: Any) -> Any:
+    """Look for claims without a lock, to name them by id: a search that locks what it passes could deadlock."""
+    found = select(_CLAIMS.c.sign_in_id).where(condition).order_by(_CLAIMS.c.sign_in_id).limit(_MOST_CLAIMS)
+    return is_one_of(connection, _CLAIMS.c.sign_in_id, list(connection.scalars(found)))
+
+
+def _limit_batch(limit: int, attempts: int) -> int:
+    """Say how many rows that were tried so often go together: fewer each time, so that one spoils it for few."""
+    if attempts == MOST_ATTEMPTS - 1:
+        return 1
+    return limit if attempts >= MOST_ATTEMPTS else max(1, limit // 4**attempts)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, Boolean, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from ..vocabulary import Kind
+from .client_models import Client as Client
+from .client_models import ClientSecret as ClientSecret
+from .client_models import SigningKey as SigningKey
 from .columns import TABLE_OPTIONS, Base, BigKey, Degrees, LongText
 
 #: Alembic keeps the revision of our tables in it.
@@ -86,7 +89,11 @@ class SmsLog(MessageColumns, Base):
 
 
 class SignInLog(EntryColumns, Base):
-    """Sign-in attempts and what belongs to them; ``geo_*`` is the state of finding the location, with its lease."""
+    """Sign-in attempts and what belongs to them; ``geo_*`` says how the location was found, or was not.
+
+    While it is being looked for, its lease and attempts lie in :class:`LocationClaim`: nine indexes make each change of
+    this table dear.
+    """
 
     __tablename__ = "melody_sign_in_log"
 
@@ -113,9 +120,8 @@ class SignInLog(EntryColumns, Base):
     geo_state: Mapped[str] = mapped_column(String(16), default="pending")
     #: The database or header that answered, with its build date, such as ``GeoLite2-City 2026-09-01``.
     geo_source: Mapped[str | None] = mapped_column(String(64))
+    #: How many it took, written with the result.
     geo_attempts: Mapped[int] = mapped_column(Integer, default=0)
-    geo_lease_until: Mapped[datetime | None]
-    geo_lease_owner: Mapped[str | None] = mapped_column(String(36))
 
     __table_args__ = (
         Index(None, "event_id"),
@@ -134,6 +140,22 @@ class SignInLog(EntryColumns, Base):
         Index(None, "ip", "id"),
         _IDS_ONLY_RISE,
     )
+
+
+class LocationClaim(Base):
+    """A sign-in whose location somebody looks for, or looked for in vain: whose it is, until when, and which attempt.
+
+    It goes with the result. Claims of sign-ins that were deleted meanwhile are swept: a foreign key would look at the
+    wide rows, and lock them.
+    """
+
+    __tablename__ = "melody_location_claim"
+
+    sign_in_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    owner: Mapped[str | None] = mapped_column(String(36))
+    #: NULL when it was given back.
+    lease_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(Integer)
 
 
 class SpoolProgress(Base):
@@ -251,45 +273,6 @@ class Gap(Base):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
-
-
-class Client(Base):
-    """A program that may call the API; ``scope`` is its scopes separated by spaces."""
-
-    __tablename__ = "melody_client"
-
-    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
-    client_id: Mapped[str] = mapped_column(String(48), unique=True)
-    name: Mapped[str] = mapped_column(String(255))
-    scope: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime]
-    disabled_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
-
-
-class ClientSecret(Base):
-    """A client's secret, hashed; two may live at once while a client changes over."""
-
-    __tablename__ = "melody_client_secret"
-
-    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
-    client_id: Mapped[str] = mapped_column(String(48), index=True)
-    secret_hash: Mapped[str] = mapped_column(String(128))
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-
-
-class SigningKey(Base):
-    """A key that signs access tokens; the private part is encrypted (:mod:`melody_logs.clients.keys`)."""
-
-    __tablename__ = "melody_signing_key"
-
-    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
-    algorithm: Mapped[str] = mapped_column(String(16))
-    public_jwk: Mapped[str] = mapped_column(Text)
-    encrypted_private_jwk: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime]
-    retired_at: Mapped[datetime | None]
 
 
 MODELS: dict[Kind, type[EmailLog] | type[SmsLog] | type[SignInLog]] = {

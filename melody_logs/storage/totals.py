@@ -55,15 +55,15 @@ class TotalsChange:
         if kind == "sign-in":
             self._countries[(self._day, country or UNKNOWN_COUNTRY, event, outcome)] += rows
 
-    def move(self, row: Any, *, country: str | None, added_bytes: int) -> None:
-        """Count a sign-in, as it was, as one of another *country* that is *added_bytes* larger."""
+    def move(self, row: Any, *, country: str | None, added_bytes: int, rows: int) -> None:
+        """Count *rows* sign-ins that were like *row* as ones of another *country*, *added_bytes* larger in all."""
         self._look_at(row.recorded_at)
         key = ("sign-in", self._hour, row.event, row.outcome)
         self._rows[key] += 0
         self._bytes[key] += added_bytes
         if country != row.country:
-            self._countries[(self._day, row.country or UNKNOWN_COUNTRY, row.event, row.outcome)] -= 1
-            self._countries[(self._day, country or UNKNOWN_COUNTRY, row.event, row.outcome)] += 1
+            self._countries[(self._day, row.country or UNKNOWN_COUNTRY, row.event, row.outcome)] -= rows
+            self._countries[(self._day, country or UNKNOWN_COUNTRY, row.event, row.outcome)] += rows
 
     def _look_at(self, moment: datetime) -> None:
         if moment is not self._moment:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from ..vocabulary import STATUS_RANK, Kind
 from .models import TABLES, Position
 from .rows import insert_rows, update_rows
-from .totals import TotalsChange
+from .totals import TotalsChange, hour_of
 
 #: What a row costs beside its text: fixed columns, row header and index entries, measured on PostgreSQL 15.
 FIXED_ROW_BYTES = 320
 _IDS_A_QUERY = 500
+#: Fewer rows are inserted as fast by a statement.
+_COPY_FROM_ROWS = 20
 
 #: Given by the writer, never by an entry.
 _WRITER_COLUMNS = {"id", "position", "version", "recorded_at", "updated_at", "stored_bytes"}
@@ -31,8 +33,11 @@ _REQUIRED_DEFAULTS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RowWrite:
+#: Rows and bytes by hour, event, outcome or status, and country.
+_Counted = defaultdict[tuple[datetime, str, str, str | None], list[int]]
+
+
+class RowWrite(NamedTuple):
     """An entry on its way into its table.
 
     *values* by column name; *amends* if a row with its event id may be there; *recorded_at* where a new row is older
@@ -45,19 +50,20 @@ class RowWrite:
     recorded_at: datetime | None = None
 
 
-def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite]) -> None:
+def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite], *, by_copy: bool = True) -> None:
     """Insert the new rows and amend the known ones, with positions and totals.
 
     Call it under the write lock, as the last work of the transaction.
 
     :param now: the database's clock, which becomes ``recorded_at`` (unless a row has its own) and ``updated_at``.
+    :param by_copy: insert many rows by COPY, where the database and its driver can.
     """
     change = TotalsChange()
     by_kind: dict[Kind, list[RowWrite]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
     for kind in sorted(by_kind):
-        _write_kind(connection, now, kind, by_kind[kind], change)
+        _write_kind(connection, now, kind, by_kind[kind], change, by_copy)
     change.apply(connection)
 
 
@@ -65,55 +71,110 @@ def allocate_positions(connection: Connection, kind: Kind, count: int) -> int:
     """Reserve *count* positions of a kind under the write lock; return the first."""
     table = Position.__table__
     raised = update(Position).where(table.c.kind == kind).values(value=table.c.value + count)
-    if connection.execute(raised).rowcount == 0:
+    last: int | None
+    if connection.dialect.update_returning:
+        last = connection.scalar(raised.returning(table.c.value))
+    else:
+        connection.execute(raised)
+        last = connection.scalar(select(table.c.value).where(table.c.kind == kind))
+    if last is None:
         connection.execute(insert(Position).values(kind=kind, value=count))
-        return 1
-    last: int = connection.execute(select(table.c.value).where(table.c.kind == kind)).scalar_one()
+        last = count
     return last - count + 1
 
 
 def measure_row(values: dict[str, Any]) -> int:
     """Estimate the bytes that a row takes: its text in UTF-8 plus a fixed part."""
-    size = FIXED_ROW_BYTES
-    for value in values.values():
-        if isinstance(value, str):
-            size += len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
-    return size
+    text = "".join([value for value in values.values() if type(value) is str])
+    return FIXED_ROW_BYTES + (len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
 
 
-def _write_kind(connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange) -> None:
-    columns = [column.name for column in TABLES[kind].columns if column.name not in _WRITER_COLUMNS]
+def _write_kind(
+    connection: Connection, now: datetime, kind: Kind, rows: list[RowWrite], change: TotalsChange, by_copy: bool
+) -> None:
     merged = _merge_within_batch(kind, rows)
     known = _find_known(connection, kind, [row.values["event_id"] for row in merged if row.amends])
+    first = allocate_positions(connection, kind, len(merged))
+    placed = list(enumerate(merged, first))
+    fresh = [(position, row) for position, row in placed if row.values["event_id"] not in known]
+    if fresh:
+        _insert_fresh(connection, now, kind, fresh, change, by_copy)
+    if known:
+        columns = _entry_columns(kind)
+        amended = [
+            _amend(kind, columns, known[row.values["event_id"]], row.values, position, change)
+            for position, row in placed
+            if row.values["event_id"] in known
+        ]
+        update_rows(connection, TABLES[kind], amended, {"updated_at": now})
+
+
+def _insert_fresh(
+    connection: Connection,
+    now: datetime,
+    kind: Kind,
+    fresh: list[tuple[int, RowWrite]],
+    change: TotalsChange,
+    by_copy: bool,
+) -> None:
+    accepted = set(_entry_columns(kind))
+    defaults = {name: value for name, value in _REQUIRED_DEFAULTS.items() if name in accepted}
+    # Nearly all rows of a batch have the same names.
+    given = set(defaults).union(*{tuple(row.values) for _, row in fresh})
+    names = (*sorted(given & accepted), "position", "stored_bytes")
     # One instant for all, said once, unless rows bring their own.
-    shared = {"updated_at": now, "version": 1}
-    if all(row.recorded_at is None for row in merged):
-        shared["recorded_at"] = now
-    inserts: list[dict[str, Any]] = []
-    updates: list[dict[str, Any]] = []
-    table = TABLES[kind]
-    defaults = {name: value for name, value in _REQUIRED_DEFAULTS.items() if name in table.c}
-    accepted = set(columns)
-    position = allocate_positions(connection, kind, len(merged))
-    for offset, row in enumerate(merged):
+    dated = any(row.recorded_at for _, row in fresh)
+    once = {"updated_at": now, "version": 1} if dated else {"updated_at": now, "version": 1, "recorded_at": now}
+    names = (*names, "recorded_at") if dated else names
+    counted = _Counted(lambda: [0, 0])
+    full = _complete_rows(kind, now, fresh, accepted if given - accepted else None, defaults, counted, dated=dated)
+    by_copy = by_copy and len(fresh) >= _COPY_FROM_ROWS
+    insert_rows(connection, TABLES[kind], names, full, once, by_copy=by_copy)
+    for (recorded_at, event, outcome, country), (count, size) in counted.items():
+        change.add(kind, recorded_at, event=event, outcome=outcome, country=country, stored_bytes=size, rows=count)
+
+
+def _complete_rows(
+    kind: Kind,
+    now: datetime,
+    fresh: Iterable[tuple[int, RowWrite]],
+    accepted: set[str] | None,
+    defaults: dict[str, Any],
+    counted: _Counted,
+    *,
+    dated: bool,
+) -> Iterator[dict[str, Any]]:
+    """Make whole rows while they are sent, and count rows and bytes of each hour, event, outcome and country.
+
+    :param accepted: the names to keep; None if there are no others.
+    :param dated: say of each row when it was recorded.
+    """
+    this_hour = hour_of(now)
+    for position, row in fresh:
         values = row.values
-        there = known.get(values["event_id"])
-        if there is None:
-            if not values.keys() <= accepted:
-                values = {name: value for name, value in values.items() if name in accepted}
-            stored = measure_row(values)
-            recorded_at = row.recorded_at or now
-            full = {**defaults, **values, "position": position + offset, "stored_bytes": stored}
-            if "recorded_at" not in shared:
-                full["recorded_at"] = recorded_at
-            inserts.append(full)
-            _count(change, kind, full, recorded_at, stored)
-        else:
-            updates.append(_amend(kind, columns, there, values, position + offset, change))
-    if inserts:
-        insert_rows(connection, table, inserts, shared)
-    if updates:
-        update_rows(connection, table, updates, {"updated_at": now})
+        if accepted is not None:
+            values = {name: value for name, value in values.items() if name in accepted}
+        stored = measure_row(values)
+        full = {**defaults, **values, "position": position, "stored_bytes": stored}
+        if dated:
+            full["recorded_at"] = row.recorded_at or now
+        hour = hour_of(row.recorded_at) if row.recorded_at else this_hour
+        count = counted[(hour, *_total_key(kind, full))]
+        count[0] += 1
+        count[1] += stored
+        yield full
+
+
+@lru_cache(8)
+def _entry_columns(kind: Kind) -> tuple[str, ...]:
+    return tuple(column.name for column in TABLES[kind].columns if column.name not in _WRITER_COLUMNS)
+
+
+def _total_key(kind: Kind, values: dict[str, Any]) -> tuple[str, str, str | None]:
+    """Name what a row is counted under: event, outcome or status, and country."""
+    if kind == "sign-in":
+        return values["event"], values["outcome"], values.get("country")
+    return "", values["status"], None
 
 
 def _merge_within_batch(kind: Kind, rows: Iterable[RowWrite]) -> list[RowWrite]:
@@ -145,8 +206,7 @@ def _find_known(connection: Connection, kind: Kind, event_ids: list[str]) -> dic
     known: dict[str, Row[Any]] = {}
     for start in range(0, len(event_ids), _IDS_A_QUERY):
         chunk = event_ids[start : start + _IDS_A_QUERY]
-        # Locked, so that a claim of the locator waits and is not overwritten with what was read before it.
-        rows = select(table).where(table.c.event_id.in_(chunk)).order_by(table.c.id).with_for_update()
+        rows = select(table).where(table.c.event_id.in_(chunk)).order_by(table.c.id)
         for row in connection.execute(rows):
             known[row.event_id] = row
     return known
@@ -187,7 +247,7 @@ def _joined_marks(old: dict[str, Any], new: dict[str, Any], merged: dict[str, An
 
 def _amend(
     kind: Kind,
-    columns: list[str],
+    columns: Sequence[str],
     row: Row[Any],
     values: dict[str, Any],
     position: int,
@@ -206,12 +266,5 @@ def _amend(
 def _count(
     change: TotalsChange, kind: Kind, values: dict[str, Any], recorded_at: datetime, stored_bytes: int, rows: int = 1
 ) -> None:
-    change.add(
-        kind,
-        recorded_at,
-        event=values["event"] if kind == "sign-in" else "",
-        outcome=values["outcome"] if kind == "sign-in" else values["status"],
-        country=values.get("country"),
-        stored_bytes=stored_bytes,
-        rows=rows,
-    )
+    event, outcome, country = _total_key(kind, values)
+    change.add(kind, recorded_at, event=event, outcome=outcome, country=country, stored_bytes=stored_bytes, rows=rows)

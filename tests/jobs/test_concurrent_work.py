@@ -15,7 +15,8 @@ import pytest
 from melody_logs.jobs import clean
 from melody_logs.jobs.clean import request_clean, work_on_job
 from melody_logs.storage.database import Database
-from melody_logs.storage.locations import LocationResult, claim_pending, release_claims, write_locations
+from melody_logs.storage.location_results import LocationResult, write_locations
+from melody_logs.storage.locations import claim_pending, forget_old_claims, release_claims
 from melody_logs.storage.pending import expire_pending
 from melody_logs.storage.writer import RowWrite
 from tests.storage.rows import assert_totals_match, make_database, message, read_all, sign_in, write
@@ -55,7 +56,8 @@ def expire(database: Database) -> None:
 
 def locate(database: Database, dice: random.Random) -> None:
     owner = str(uuid.uuid4())
-    claims = claim_pending(database, limit=40, owner=owner)
+    forget_old_claims(database)
+    claims = claim_pending(database, limit=40, owner=owner, lease_seconds=dice.choice([0, 60]))
     if dice.random() < 0.2:
         release_claims(database, owner)
     elif claims:

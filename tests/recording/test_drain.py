@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.recording.drain import Drain
 from melody_logs.recording.spool import MEMORY_ENTRIES, Spool
+from melody_logs.storage.database import Database
+from melody_logs.storage.destination import Destination
 from melody_logs.storage.engine import create_tables
 from melody_logs.storage.models import Gap, Heartbeat, SpoolProgress
 from melody_logs.storage.progress import forget_old_progress, note_heartbeat
@@ -53,6 +56,34 @@ def test_poison_entry_becomes_a_dead_letter_and_the_others_pass(folder: Path, da
     assert again.run_once() == 0
     assert again.run_once() == 0
     assert successor.waiting().dead_letters == 1
+
+
+def test_rows_that_may_not_come_by_copy_come_by_statements(folder: Path, postgresql_url: str) -> None:
+    """PostgreSQL refuses COPY into a table with row-level security, for whoever that binds."""
+    owner = make_database(postgresql_url)
+    role = f"guarded_{os.getpid()}"
+    with owner.engine.begin() as connection:
+        for statement in (
+            f"CREATE ROLE {role} LOGIN",
+            f"GRANT USAGE ON SCHEMA public TO {role}",
+            f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+            f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}",
+            "ALTER TABLE melody_sms_log ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY everything ON melody_sms_log USING (true)",
+        ):
+            connection.execute(text(statement))
+    database = Database(lambda: Destination(make_url(postgresql_url).set(username=role), None))
+    spool = Spool(folder, destination=database.fingerprint)
+    for number in range(40):
+        spool.append("sms", make_body(f"{number}"))
+    try:
+        assert Drain(spool, database).run_once() == 40
+        assert count_marks(owner) == {f"{number}": 1 for number in range(40)}
+    finally:
+        database.close()
+        with owner.engine.begin() as connection:
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
 
 
 def test_error_text_of_a_dead_letter_holds_no_values(folder: Path, served_database: ServedDatabase) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -13,15 +13,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy import Column, Connection, MetaData, Table, create_engine, inspect, select, text
 from sqlalchemy.engine import make_url
 
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.resources import MIGRATIONS
+from melody_logs.storage.columns import UtcDateTime
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
-from melody_logs.storage.models import METADATA, VERSION_TABLE
+from melody_logs.storage.models import METADATA, VERSION_TABLE, LocationClaim, SignInLog
 from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
+from tests.storage.rows import make_database, read_all, sign_in, write
 
 PROCESSES = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
 
@@ -83,11 +85,13 @@ def fill(database: Database) -> None:
 
 
 def read_rows(database: Database) -> dict[str, dict[str, Any]]:
-    """The only row of each table."""
+    """The only row of each table that has one."""
     found = {}
     for table in reflect(database):
         with database.read() as connection:
-            found[table.name] = dict(connection.execute(select(table)).mappings().one())
+            row = connection.execute(select(table)).mappings().one_or_none()
+        if row is not None:
+            found[table.name] = dict(row)
     return found
 
 
@@ -103,6 +107,42 @@ def assert_kept(before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]
     for name, row in before.items():
         kept = {column: value for column, value in now[name].items() if column in row}
         assert kept == {column: row[column] for column in kept}, name
+
+
+def test_claims_of_sign_ins_move_out_of_the_log_and_back(database_url: str) -> None:
+    """Owner, lease and attempts of what waits are kept both ways, and the id of a deleted row does not come again."""
+    database = make_database(database_url)
+    write(database, sign_in(), sign_in(), sign_in(geo_state="not_applicable"), sign_in())
+    downgrade(database, "0001")
+    lease = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
+    held = {"geo_attempts": 3, "geo_lease_owner": "worker", "geo_lease_until": lease}
+    with database.transaction() as connection:
+        log = old_log(database, connection)
+        connection.execute(log.update().where(log.c.id == 1).values(held))
+        connection.execute(log.update().where(log.c.geo_state == "not_applicable").values(geo_attempts=1))
+        connection.execute(log.delete().where(log.c.id == 4))
+    upgrade(database)
+    with database.read() as connection:
+        claims = [tuple(row) for row in connection.execute(select(LocationClaim.__table__))]
+        attempts = list(connection.scalars(select(SignInLog.geo_attempts).order_by(SignInLog.id)))
+    assert claims == [(1, "worker", lease, 3)]
+    assert attempts == [0, 0, 1]
+    write(database, sign_in())
+    assert [row.id for row in read_all(database, "sign-in")] == [1, 2, 3, 5]
+    downgrade(database, "0001")
+    with database.transaction() as connection:
+        log = old_log(database, connection)
+        columns = (log.c.geo_attempts, log.c.geo_lease_owner, log.c.geo_lease_until)
+        kept = [tuple(row) for row in connection.execute(select(*columns).order_by(log.c.id))]
+    assert kept == [(3, "worker", lease), (0, None, None), (1, None, None), (0, None, None)]
+    upgrade(database)
+
+
+def old_log(database: Database, connection: Connection) -> Table:
+    """The sign-in log as revision 0001 made it."""
+    name = "melody_sign_in_log"
+    times: list[Column[Any]] = [Column("geo_lease_until", UtcDateTime())]
+    return Table(name, MetaData(), *times, schema=database.destination.schema, autoload_with=connection)
 
 
 @pytest.mark.parametrize("make_pool", [ThreadPoolExecutor, PROCESSES])

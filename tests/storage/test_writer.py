@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import DataError
 
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.storage.database import Database
 from melody_logs.storage.models import MODELS
 from melody_logs.storage.queries import count_rows
 from melody_logs.storage.retention import preview_clean
-from melody_logs.storage.writer import find_known_events
+from melody_logs.storage.writer import find_known_events, write_rows
 from tests.storage.rows import NOW, assert_totals_match, make_database, message, read_all, sign_in, write
 
 
@@ -94,11 +96,67 @@ def test_address_that_comes_later_is_located(database: Database) -> None:
     assert (row.ip, row.geo_state) == ("8.8.8.8", "pending")
 
 
+@pytest.mark.parametrize("by_copy", [True, False])
+def test_many_rows_keep_every_value_whichever_way_they_go(database: Database, by_copy: bool) -> None:
+    """COPY has escapes of its own, which a text may look like; a row that lacks a column has NULL or the default."""
+    texts = [
+        "\\N",
+        "N",
+        "\\.",
+        "a\tb",
+        "a\nb",
+        "a\r\nb",
+        "\\\\t",
+        "\\",
+        "\t",
+        "",
+        " ",
+        "NULL",
+        "{}",
+        "İ🎈\x07",
+        '"quoted"',
+        "\x85",
+    ]
+    given = [sign_in(identity=text, user_agent=None, marks=text + "\\N\t") for text in texts]
+    given += [
+        sign_in(identity="some", latitude=-0.1 * n, asn=n or None, user_id_is_integer=n % 2 == 0) for n in range(9)
+    ]
+    given += [sign_in(identity="many", country=country, occurred_at=NOW) for country in ("GB", "NL", None) * 9]
+    with database.write() as connection:
+        write_rows(connection, database.now(connection), given, by_copy=by_copy)
+    rows = read_all(database, "sign-in")
+    assert [row.position for row in rows] == list(range(1, len(given) + 1))
+    for row, write_ in zip(rows, given, strict=True):
+        assert {name: getattr(row, name) for name in write_.values} == write_.values
+        assert (row.geo_state, row.geo_attempts, row.version, row.flow_id) == ("pending", 0, 1, None)
+        assert row.user_id_is_integer is write_.values.get("user_id_is_integer", False)
+    assert_totals_match(database)
+
+
+def test_many_rows_go_by_copy_with_psycopg(postgresql_url: str) -> None:
+    database = make_database(postgresql_url)
+    said: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    write(database, *(sign_in() for _ in range(100)))
+    assert [words for words in said if "INTO melody_logs.melody_sign_in_log" in words] == []
+    assert sum(words.startswith("COPY melody_logs.melody_sign_in_log (") for words in said) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"outcome": "x" * 17}, {"asn": "many"}, {"identity": "a\0b"}])
+def test_wrong_value_among_many_is_an_error_of_the_data(postgresql_url: str, wrong: dict[str, Any]) -> None:
+    """So that the drain looks for the entry instead of waiting for a better database; and the connection lives on."""
+    database = make_database(postgresql_url)
+    rows = [sign_in(), *(sign_in() for _ in range(30)), sign_in(**wrong)]
+    with pytest.raises(DataError):
+        write(database, *rows)
+    assert read_all(database, "sign-in") == []
+    write(database, *rows[:-1])
+    assert_totals_match(database)
+
+
 def test_failed_batch_leaves_no_row_no_total_and_no_position(database: Database) -> None:
     def write_and_fail() -> None:
         with database.write() as connection:
-            from melody_logs.storage.writer import write_rows
-
             write_rows(connection, database.now(connection), [sign_in()])
             raise ZeroDivisionError
 
@@ -122,7 +180,7 @@ def test_the_id_of_a_deleted_newest_row_is_not_given_again(database: Database) -
 
 def test_row_may_bring_the_age_it_had(database: Database) -> None:
     """Beside one that is recorded now, each is counted in its own hour."""
-    old = dataclasses.replace(sign_in(identity="old"), recorded_at=NOW - timedelta(days=400))
+    old = sign_in(identity="old")._replace(recorded_at=NOW - timedelta(days=400))
     write(database, old, sign_in(identity="new"))
     rows = {row.identity: row for row in read_all(database, "sign-in")}
     assert rows["old"].recorded_at == NOW - timedelta(days=400)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from melody_logs.storage.models import SignInLog
+from melody_logs.storage.models import LocationClaim, SignInLog
 from tests.servers.processes import wait_until
 from tests.worker.conftest import ROOT, Host
 
@@ -33,7 +33,7 @@ def test_two_beats_and_a_killed_worker_locate_each_row_once(each_host: Host, red
     # What the killed worker held is free once its lease has run out: let that moment be now.
     with host.state.database.transaction() as connection:
         past = datetime.now(UTC) - timedelta(minutes=1)
-        connection.execute(update(SignInLog).where(SignInLog.geo_state == "pending").values(geo_lease_until=past))
+        connection.execute(update(LocationClaim).values(lease_until=past))
     worker.start()
     worker.wait_until(lambda: host.count(SignInLog.geo_state == "done") == 3_000, what="locating the rest")
     with host.state.database.read() as connection:
