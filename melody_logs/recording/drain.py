@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from ..storage.database import Database
 from ..storage.progress import GapCount, advance_progress, forget_old_progress, read_progress, write_gaps
-from ..storage.schema import refuse_misfit
 from ..storage.writer import write_rows
 from .forking import follow_forks
 from .leftovers import Leftovers
@@ -194,6 +193,9 @@ class Drain:
         except Exception as error:
             if is_database_trouble(error) or isinstance(error, sqlite3.Error):
                 raise
+            # Alembic is loaded with it, and only for this question.
+            from ..storage.schema import refuse_misfit
+
             # Tables of another version may reject every entry: it is not the entries that are wrong.
             refuse_misfit(self._database)
             rows = self._commit(file, entries, rejected, last, write_what_passes)

@@ -18,9 +18,10 @@ from sqlalchemy.engine import make_url
 
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.resources import MIGRATIONS
+from melody_logs.storage.columns import VERSION_TABLE
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
-from melody_logs.storage.models import METADATA, VERSION_TABLE
+from melody_logs.storage.models import METADATA
 from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
 
 PROCESSES = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
