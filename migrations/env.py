@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from melody_logs.storage.models import METADATA, VERSION_TABLE
+from melody_logs.storage.columns import VERSION_TABLE
+from melody_logs.storage.models import METADATA
 
 attributes = context.config.attributes
 context.configure(

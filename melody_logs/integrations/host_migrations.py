@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, current_app
 
 from ..state import EXTENSION_KEY
-from ..storage.models import METADATA, VERSION_TABLE
+from ..storage.columns import VERSION_TABLE
+from ..storage.models import METADATA
 
 if TYPE_CHECKING:
     from flask_migrate import Config

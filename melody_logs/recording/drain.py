@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from ..storage.database import Database
 from ..storage.progress import GapCount, advance_progress, forget_old_progress, read_progress, write_gaps
-from ..storage.schema import refuse_misfit
 from ..storage.trouble import has_answered
 from ..storage.writer import write_rows
 from .forking import follow_forks
@@ -195,6 +194,9 @@ class Drain:
         except Exception as error:
             is_trouble = is_database_trouble(error) or isinstance(error, sqlite3.Error)
             if not is_trouble or has_answered(error):
+                # Alembic is loaded with it, and only for this question.
+                from ..storage.schema import refuse_misfit
+
                 # Tables of another version may reject every entry: it is not the entries that are wrong.
                 refuse_misfit(self._database)
             if is_trouble:

@@ -10,6 +10,9 @@ from sqlalchemy.dialects.mysql import DATETIME, DOUBLE, LONGTEXT
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+#: Alembic keeps the revision of our tables in it.
+VERSION_TABLE = "melody_alembic_version"
+
 #: SQLite only numbers a key by itself when its type is INTEGER.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 

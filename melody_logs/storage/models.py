@@ -14,8 +14,6 @@ from .client_models import ClientSecret as ClientSecret
 from .client_models import SigningKey as SigningKey
 from .columns import TABLE_OPTIONS, Base, BigKey, Degrees, LongText
 
-#: Alembic keeps the revision of our tables in it.
-VERSION_TABLE = "melody_alembic_version"
 #: Without it, SQLite gives the id of a deleted newest row to the next one.
 _IDS_ONLY_RISE = {"sqlite_autoincrement": True, **TABLE_OPTIONS}
 _GEO_PENDING = text("geo_state = 'pending'")

@@ -20,9 +20,9 @@ from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable, DropIndex,
 from ..errors import MelodyLogsError, StorageUnavailableError
 from ..resources import MIGRATIONS
 from . import mariadb
+from .columns import VERSION_TABLE
 from .database import Database
 from .engine import WRITES
-from .models import VERSION_TABLE
 
 _LOCK_KEY = 0x6D656C6F
 #: Alembic keeps what it works on in globals of its modules.

@@ -83,7 +83,8 @@ class Served:
         """Wait until each of these attempts is in the log, once."""
         with suppress(AssertionError):
             wait_until(lambda: self.recorded() == expected(numbers), timeout_seconds=20)
-        assert self.recorded() == expected(numbers), self.process.output[-2000:]
+        found, wanted = self.recorded(), expected(numbers)
+        assert found == wanted, f"missing {wanted - found}, too many {found - wanted}: {self.process.output[-2000:]}"
 
 
 StartServer = Callable[..., Served]

@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect
 
 from melody_logs.state import state_of
-from melody_logs.storage.models import VERSION_TABLE
+from melody_logs.storage.columns import VERSION_TABLE
 from melody_logs.storage.schema import upgrade
 from tests.conftest import ServedDatabase
 from tests.guest.conftest import MoveIn, NewHost

@@ -12,10 +12,10 @@ from sqlalchemy import event, inspect, make_url, text
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.recording.drain import Drain
 from melody_logs.recording.spool import Spool
+from melody_logs.storage.columns import VERSION_TABLE
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
 from melody_logs.storage.mariadb import refuse_unsuitable
-from melody_logs.storage.models import VERSION_TABLE
 from melody_logs.storage.queries import count_rows
 from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
 from tests.recording.spool_rows import count_marks, make_body

@@ -18,10 +18,10 @@ from sqlalchemy.engine import make_url
 
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.resources import MIGRATIONS
-from melody_logs.storage.columns import UtcDateTime
+from melody_logs.storage.columns import VERSION_TABLE, UtcDateTime
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
-from melody_logs.storage.models import METADATA, VERSION_TABLE, LocationClaim, SignInLog
+from melody_logs.storage.models import METADATA, LocationClaim, SignInLog
 from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
 from tests.storage.rows import make_database, read_all, sign_in, write
 
@@ -102,7 +102,7 @@ def reflect(database: Database) -> list[Table]:
     return [table for table in tables.sorted_tables if table.name != VERSION_TABLE]
 
 
-#: A lease means nothing on a row that waits for no location, and goes; those of rows that wait have a test of their own.
+#: A lease means nothing on a row that waits for no location, and goes; those of rows that wait have their own test.
 LEASE = {"geo_lease_owner", "geo_lease_until"}
 
 
