@@ -33,7 +33,7 @@ claim = sa.Table(
 
 
 def upgrade() -> None:
-    """Move owner, lease and attempts of the sign-ins that wait out of the log."""
+    """Move owner, lease and attempts of the sign-ins that are held or wait out of the log."""
     op.create_table(
         CLAIM,
         sa.Column("sign_in_id", BigKey, autoincrement=False, nullable=False),
@@ -43,10 +43,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sign_in_id", name=f"pk_{CLAIM}"),
         **TABLE_OPTIONS,
     )
-    tried = (log.c.geo_state == "pending", log.c.geo_attempts > 0)
-    held = sa.select(log.c.id, log.c.geo_lease_owner, log.c.geo_lease_until, log.c.geo_attempts).where(*tried)
+    tried = (log.c.geo_state == "pending") & (log.c.geo_attempts > 0)
+    held = sa.select(log.c.id, log.c.geo_lease_owner, log.c.geo_lease_until, log.c.geo_attempts)
+    held = held.where(tried | log.c.geo_lease_until.is_not(None))
     op.execute(sa.insert(claim).from_select(["sign_in_id", "owner", "lease_until", "attempts"], held))
-    op.execute(sa.update(log).where(*tried).values(geo_attempts=0))
+    op.execute(sa.update(log).where(tried).values(geo_attempts=0))
     # Not by a copy of the table, which would be long and would let the ids of deleted rows come again on SQLite.
     for name in ("geo_lease_owner", "geo_lease_until"):
         op.drop_column(LOG, name, schema=_schema())
@@ -62,8 +63,7 @@ def downgrade() -> None:
         log.c.geo_lease_until: sa.select(claim.c.lease_until).where(mine).scalar_subquery(),
         log.c.geo_attempts: sa.select(claim.c.attempts).where(mine).scalar_subquery(),
     }
-    waits = sa.select(claim.c.sign_in_id)
-    op.execute(sa.update(log).where(log.c.geo_state == "pending", log.c.id.in_(waits)).values(back))
+    op.execute(sa.update(log).where(log.c.id.in_(sa.select(claim.c.sign_in_id))).values(back))
     op.drop_table(CLAIM)
 
 
