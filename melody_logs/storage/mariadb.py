@@ -31,6 +31,10 @@ _SESSION = (
     "time_zone = '+00:00'",
     # Strict, or what is too long would be cut without a word; and no mode that changes the meaning of SQL.
     "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    # As many rows as a query asks for.
+    "sql_select_limit = 18446744073709551615",
+    # Reflection, as of a migration, reads names in quotes only.
+    "sql_quote_show_create = 1",
     f"innodb_lock_wait_timeout = {LOCK_SECONDS}",
     f"lock_wait_timeout = {LOCK_SECONDS}",
     f"idle_transaction_timeout = {IDLE_TRANSACTION_SECONDS}",

@@ -43,6 +43,27 @@ def test_session_is_ours_whatever_the_server_is_set_to(database: Database, maria
     assert theirs[0] == "+09:00" and theirs[3:] == ("PIPES_AS_CONCAT,ANSI_QUOTES", "SERIALIZABLE")
 
 
+@pytest.mark.parametrize("hostile", ["sql_select_limit = 1", "sql_quote_show_create = 0"])
+def test_answers_are_whole_whatever_the_server_is_set_to(
+    mariadb_url: str, mariadb_server: MariadbServer, hostile: str
+) -> None:
+    name = hostile.partition(" ")[0]
+    with connected(make_url(mariadb_url)) as cursor:
+        cursor.execute(f"SELECT @@GLOBAL.{name}")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"SET GLOBAL {hostile}")
+        try:
+            database = make_database(mariadb_url)
+            write(database, sign_in(), sign_in())
+            assert len(read_all(database, "sign-in")) == 2
+            assert "geo_lease_owner" not in {
+                column["name"] for column in inspect(database.engine).get_columns("melody_sign_in_log")
+            }
+            database.close()
+        finally:
+            cursor.execute(f"SET GLOBAL {name} = {usual}")
+
+
 def test_tables_are_ours_whatever_the_database_is_set_to(database: Database) -> None:
     found = "SELECT table_name, engine, table_collation, row_format FROM information_schema.tables "
     with database.read() as connection:
