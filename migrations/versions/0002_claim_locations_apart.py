@@ -37,6 +37,7 @@ LEASE = (sa.Column("geo_lease_owner", sa.String(36)), sa.Column("geo_lease_until
 
 def upgrade() -> None:
     """Move owner, lease and attempts of the sign-ins that are held or wait out of the log."""
+    _lock_log()
     op.create_table(
         CLAIM,
         sa.Column("sign_in_id", BigKey, autoincrement=False, nullable=False),
@@ -56,6 +57,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Bring owner, lease and attempts back into the log."""
+    _lock_log()
     there = _find_lease_columns()
     for new in LEASE:
         if new.name not in there:
@@ -63,6 +65,13 @@ def downgrade() -> None:
     if sa.inspect(op.get_bind()).has_table(CLAIM, schema=_schema()):
         _move_claims_back()
         op.drop_table(CLAIM)
+
+
+def _lock_log() -> None:
+    """Keep out, from the first statement, who still works on the log: a lock that grows stronger later may deadlock."""
+    if op.get_bind().dialect.name == "postgresql":
+        schema = _schema()
+        op.execute(f"LOCK TABLE {f'{schema}.' if schema else ''}{LOG} IN ACCESS EXCLUSIVE MODE")
 
 
 def _find_lease_columns() -> list[str]:
