@@ -129,13 +129,19 @@ def _read(returned: Any, asked: Mapping[str, UserId]) -> tuple[dict[str, Person]
         if url and not link:
             complaint = f"user_label gave the user {reveal(user_id)} an address that is neither http(s) nor a path"
         if name.strip():
-            people[user_id] = Person(reveal(user_id), cut_end(reveal(name[:LONGEST_NAME]).strip(), LONGEST_NAME), link)
+            people[user_id] = Person(
+                reveal(user_id), cut_end(reveal(str.__str__(name)[:LONGEST_NAME]).strip(), LONGEST_NAME), link
+            )
     return people, complaint
 
 
 def _read_url(url: Any) -> str:
     """Accept an http or https address, or a path of this site; else give nothing."""
-    if not isinstance(url, str) or not url or len(url) > LONGEST_URL or _NEVER_IN_URL.search(url):
+    if not isinstance(url, str):
+        return ""
+    # Bare text: Markup, and whatever else says itself that it is safe, would be written as it is.
+    url = str.__str__(url)
+    if not url or len(url) > LONGEST_URL or _NEVER_IN_URL.search(url):
         return ""
     if url.startswith("/"):
         return "" if url.startswith("//") else url

@@ -211,6 +211,21 @@ def test_hostile_names_are_text(label: Callable[..., Flask], name: str) -> None:
         assert "&lt;b&gt;Ann" in page or "&lt;script&gt;alert(1)" in page
 
 
+class Trusted(str):
+    """Text that says of itself that it is HTML."""
+
+    def __html__(self) -> str:
+        return "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("text_type", [Markup, Trusted])
+def test_text_that_calls_itself_safe_is_written_as_text(label: Callable[..., Flask], text_type: type[str]) -> None:
+    given = (text_type("<b>Ann</b>"), text_type('/users/42"><script>alert(1)</script>'))
+    page = label(lambda ids: {42: given}).test_client().get(f"{PREFIX}/sign-in").text
+    assert "&lt;b&gt;Ann&lt;/b&gt;" in page and "/users/42&#34;&gt;&lt;script&gt;" in page
+    assert "<script>alert(1)" not in page
+
+
 def test_a_long_name_is_cut(label: Callable[..., Flask]) -> None:
     page = label(lambda ids: {42: "long " * 100_000}).test_client().get(f"{PREFIX}/sign-in").text
     assert ">long long long long long long l…</a>" in page and len(page) < 20_000
