@@ -18,6 +18,8 @@ CONTENT_DIRECTIVES = (
     *("script-src", "style-src", "img-src", "font-src", "connect-src", "frame-src", "media-src", "manifest-src"),
     "form-action",
 )
+#: Sources that let scripts of anybody's run: written in the page, made of text, or from any host.
+_ANY_SCRIPT = re.compile(r"'unsafe-(inline|eval)'|([a-z][a-z0-9+.-]*:(//)?)?(\*(:(\*|[0-9]+))?)?(/.*)?", re.I)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ def stylesheet(value: Any) -> str | None:
         raise ValueError(accepted)
     text = value.strip()
     scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*):", text)
-    is_address = re.match(r"https?://[^/?#@]+(/|$)", text)
+    # Its host becomes a source of the Content-Security-Policy, where neither "*" nor a letter beyond ASCII may stand.
+    is_address = re.match(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/|$)", text)
     if text.startswith("//") or (scheme and not is_address) or ".." in text.split("/"):
         raise ValueError(accepted)
     return text
@@ -155,12 +158,13 @@ def stylesheet(value: Any) -> str | None:
 def content_sources(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Accept sources by directive of a Content-Security-Policy, as a dict or the same as JSON text.
 
-    Scripts that stand in the page or are made of text are refused: the pages show what strangers typed.
+    Scripts that stand in the page, are made of text or come from any host are refused: the pages show what strangers
+    typed.
     """
     accepted = (
         'a dict such as {"style-src": ["https://cdn.example"]}: directives '
-        f"{', '.join(CONTENT_DIRECTIVES)}, each with a source or a list of them; for scripts not 'unsafe-inline' or "
-        "'unsafe-eval', but the hash of an inline script"
+        f"{', '.join(CONTENT_DIRECTIVES)}, each with a source or a list of them; for scripts not 'unsafe-inline', "
+        "'unsafe-eval' or every host, but a host, or the hash of an inline script"
     )
     if isinstance(value, str):
         try:
@@ -182,7 +186,7 @@ def _sources(directive: str, given: Any, accepted: str) -> tuple[str, ...]:
         # What ends a source, a directive or a header must not stand in one.
         if not isinstance(source, str) or not re.fullmatch(r"[!-+\--:<-~]+", source):
             raise ValueError(accepted)
-        if directive == "script-src" and source.lower() in ("'unsafe-inline'", "'unsafe-eval'", "*", "data:"):
+        if directive == "script-src" and _ANY_SCRIPT.fullmatch(source):
             raise ValueError(accepted)
     return tuple(sources)
 

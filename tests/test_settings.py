@@ -115,6 +115,8 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         ("STYLESHEET", "javascript:alert(1)"),
         ("STYLESHEET", "../secret.css"),
         ("STYLESHEET", "https://cdn.example; script-src *"),
+        ("STYLESHEET", "https://表.example/logs.css"),
+        ("STYLESHEET", "https://*/logs.css"),
         ("STYLESHEET", 5),
         ("CONTENT_SECURITY_POLICY", "https://cdn.example"),
         ("CONTENT_SECURITY_POLICY", {"default-src": "*"}),
@@ -123,6 +125,10 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         ("CONTENT_SECURITY_POLICY", {"style-src": ["https://a.example,https://b.example"]}),
         ("CONTENT_SECURITY_POLICY", {"script-src": "'unsafe-inline'"}),
         ("CONTENT_SECURITY_POLICY", {"script-src": ["'self'", "'UNSAFE-EVAL'"]}),
+        *[
+            ("CONTENT_SECURITY_POLICY", {"script-src": source})
+            for source in ("*", "https:", "HTTP://*", "*:*", "https://*:443/", "data:", "blob:")
+        ],
     ],
 )
 def test_wrong_value_is_named_with_what_is_accepted(key: str, value: Any) -> None:
