@@ -21,7 +21,7 @@ from .columns import MARIADB
 
 #: Host options that say how the host pools its own connections, or that would tie ours to its. A ``creator`` stays:
 #: where there is one, the address alone does not lead to the database.
-_NOT_OURS = {"url", "poolclass", "pool", "execution_options", "isolation_level", "echo", "echo_pool"}
+_NOT_OURS = {"url", "poolclass", "pool", "execution_options", "isolation_level", "client_encoding", "echo", "echo_pool"}
 _BACKENDS = ("postgresql", "sqlite", *MARIADB)
 
 

@@ -43,6 +43,10 @@ _DRIVER_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "mysqlconnector": {"connection_timeout": CONNECT_SECONDS},
     "mariadbconnector": {"connect_timeout": CONNECT_SECONDS},
 }
+#: Nothing else may say how text is encoded, be it the host, the server or the environment: what another encoding does
+#: not have would be refused, and a database without one (SQL_ASCII) would get and give bytes.
+_ENCODING: Mapping[str, Any] = {"client_encoding": "utf8"}
+_ALWAYS: Mapping[str, Mapping[str, Any]] = {"psycopg": _ENCODING, "psycopg2": _ENCODING, "psycopg2cffi": _ENCODING}
 
 
 def make_engine(destination: Destination) -> Engine:
@@ -72,10 +76,13 @@ def make_engine(destination: Destination) -> Engine:
 
 
 def driver_arguments(destination: Destination) -> dict[str, Any]:
-    """Choose what the driver is told: ours where neither the host's options nor the address say otherwise."""
-    ours = _DRIVER_ARGUMENTS.get(destination.url.get_driver_name(), {})
-    said = dict(destination.engine_options.get("connect_args") or {})
-    return {name: value for name, value in ours.items() if name not in destination.url.query} | said
+    """Choose what the driver is told: ours where neither the host's options nor the address say otherwise.
+
+    The encoding is always ours.
+    """
+    driver = destination.url.get_driver_name()
+    unsaid = {k: v for k, v in _DRIVER_ARGUMENTS.get(driver, {}).items() if k not in destination.url.query}
+    return {**unsaid, **(destination.engine_options.get("connect_args") or {}), **_ALWAYS.get(driver, {})}
 
 
 def _prepare_file(destination: Destination) -> None:

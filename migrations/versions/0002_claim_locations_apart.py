@@ -32,6 +32,9 @@ claim = sa.Table(
 )
 
 
+LEASE = (sa.Column("geo_lease_owner", sa.String(36)), sa.Column("geo_lease_until", UtcDateTime()))
+
+
 def upgrade() -> None:
     """Move owner, lease and attempts of the sign-ins that are held or wait out of the log."""
     op.create_table(
@@ -43,20 +46,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sign_in_id", name=f"pk_{CLAIM}"),
         **TABLE_OPTIONS,
     )
-    tried = (log.c.geo_state == "pending") & (log.c.geo_attempts > 0)
-    held = sa.select(log.c.id, log.c.geo_lease_owner, log.c.geo_lease_until, log.c.geo_attempts)
-    held = held.where(tried | log.c.geo_lease_until.is_not(None))
-    op.execute(sa.insert(claim).from_select(["sign_in_id", "owner", "lease_until", "attempts"], held))
-    op.execute(sa.update(log).where(tried).values(geo_attempts=0))
+    there = _find_lease_columns()
+    if len(there) == len(LEASE):
+        _move_claims_out()
     # Not by a copy of the table, which would be long and would let the ids of deleted rows come again on SQLite.
-    for name in ("geo_lease_owner", "geo_lease_until"):
+    for name in there:
         op.drop_column(LOG, name, schema=_schema())
 
 
 def downgrade() -> None:
     """Bring owner, lease and attempts back into the log."""
-    op.add_column(LOG, sa.Column("geo_lease_until", UtcDateTime(), nullable=True), schema=_schema())
-    op.add_column(LOG, sa.Column("geo_lease_owner", sa.String(36), nullable=True), schema=_schema())
+    there = _find_lease_columns()
+    for new in LEASE:
+        if new.name not in there:
+            op.add_column(LOG, sa.Column(new.name, new.type, nullable=True), schema=_schema())
+    if sa.inspect(op.get_bind()).has_table(CLAIM, schema=_schema()):
+        _move_claims_back()
+        op.drop_table(CLAIM)
+
+
+def _find_lease_columns() -> list[str]:
+    """List the columns of the lease that the log has.
+
+    MariaDB commits after each change of a table: a migration that broke off goes on where it was.
+    """
+    present = {found["name"] for found in sa.inspect(op.get_bind()).get_columns(LOG, schema=_schema())}
+    return [lease.name for lease in LEASE if lease.name in present]
+
+
+def _move_claims_out() -> None:
+    tried = (log.c.geo_state == "pending") & (log.c.geo_attempts > 0)
+    held = sa.select(log.c.id, log.c.geo_lease_owner, log.c.geo_lease_until, log.c.geo_attempts)
+    held = held.where(tried | log.c.geo_lease_until.is_not(None))
+    held = held.where(log.c.id.not_in(sa.select(claim.c.sign_in_id)))
+    op.execute(sa.insert(claim).from_select(["sign_in_id", "owner", "lease_until", "attempts"], held))
+    op.execute(sa.update(log).where(tried).values(geo_attempts=0))
+
+
+def _move_claims_back() -> None:
     mine = claim.c.sign_in_id == log.c.id
     back = {
         log.c.geo_lease_owner: sa.select(claim.c.owner).where(mine).scalar_subquery(),
@@ -64,7 +91,6 @@ def downgrade() -> None:
         log.c.geo_attempts: sa.select(claim.c.attempts).where(mine).scalar_subquery(),
     }
     op.execute(sa.update(log).where(log.c.id.in_(sa.select(claim.c.sign_in_id))).values(back))
-    op.drop_table(CLAIM)
 
 
 def _schema() -> str | None:

@@ -79,6 +79,35 @@ def test_values_of_a_read_arrive_as_they_are(database: Database, value: str) -> 
         assert [row.id for row in found] == [1]
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize("said", ["address", "options", "role"])
+def test_encoding_that_others_ask_for_keeps_no_text_out(
+    postgresql_url: str, driver: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the host's address, its options nor the database's own default; many rows go by COPY, few do not."""
+    make_database(postgresql_url).close()
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
+    url = make_url(postgresql_url).set(drivername=f"postgresql+{driver}")
+    options: dict[str, Any] = {}
+    if said == "address":
+        url = url.update_query_dict({"client_encoding": "latin1"})
+    elif said == "options":
+        options = {"connect_args": {"client_encoding": "latin1", "options": "-c standard_conforming_strings=off"}}
+    else:
+        owner = open_database(postgresql_url)
+        with owner.transaction() as connection:
+            connection.execute(text(f'ALTER DATABASE "{url.database}" SET client_encoding = sjis'))
+        owner.close()
+    database = Database(lambda: Destination(url, "melody_logs", options))
+    names = [f"ü¥表😀 \\' {number}" for number in range(30)]
+    write(database, *[sign_in(identity=name) for name in names[:3]])
+    write(database, *[sign_in(identity=name) for name in names[3:]])
+    assert [row.identity for row in read_all(database, "sign-in")] == names
+    with database.read() as connection:
+        assert connection.scalar(text("SELECT :value"), {"value": names[0]}) == names[0]
+    database.close()
+
+
 def test_readers_beside_each_other_get_their_own_answers(database: Database) -> None:
     write(database, *[sign_in(identity=f"user{number}@example.org") for number in range(20)])
     wrong: list[Any] = []
