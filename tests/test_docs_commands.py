@@ -6,24 +6,30 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from benchmarks.__main__ import _read_options as read_benchmark_options
 from tests.docs import PAGES, ROOT, fenced, page
+from tests.importing.sources import Source
+from tests.servers.availability import missing
+from tests.servers.binaries import programs
 from tests.servers.processes import Process, free_port
 
 PROGRAMS = Path(sys.executable).parent
 LONGEST_SECONDS = 60
 #: Stand in the documentation and are tried elsewhere: why not here.
 ELSEWHERE = {
-    "docker compose up --build": "there is no engine here; tests/worker/test_compose.py reads what it would do",
+    "docker compose up --build": "there is no engine here; tests/deployment reads and runs what it would do",
+    "npx wrangler d1 export melody-auth --remote --output export.sql": "it asks a service for somebody's database",
 }
 #: What the documentation writes where each user has a value of their own.
 ELLIPSIS = "…"
@@ -63,11 +69,9 @@ class Sandbox:
 
     def token(self) -> str:
         """Ask for a token with everything."""
-        asked = self.run(
-            f'curl -fsS -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials -d scope=root '
-            f"{self.base_url}/oauth2/v1/token"
-        )
-        token: str = json.loads(asked.stdout)["access_token"]
+        form = {"grant_type": "client_credentials", "scope": "root"}
+        credentials = (self.client["client_id"], self.client["client_secret"])
+        token: str = httpx.post(f"{self.base_url}/oauth2/v1/token", data=form, auth=credentials).json()["access_token"]
         return token
 
 
@@ -78,6 +82,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     (code,) = fenced(page("quickstart.md"), "python")
     for name in ("host", "yourapp"):
         (folder / f"{name}.py").write_text(code, encoding="utf-8")
+    _write_melody_auth_export(folder)
     box = Sandbox(folder, _environment(folder))
     box.run("flask melody-logs db upgrade")
     _add_sign_ins(box, 50)
@@ -97,7 +102,18 @@ def _environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(folder),
         "FLASK_APP": "host:create_app",
         "FLASK_RUN_PORT": str(free_port()),
+        "MELODY_IMPORT_DATABASE_URL": f"sqlite:///{folder / 'source.db'}",
     }
+
+
+def _write_melody_auth_export(folder: Path) -> None:
+    """Write a Melody Auth database with a row of each log, and its dump, as the export of one is."""
+    source = Source(f"sqlite:///{folder / 'source.db'}")
+    for table in ("email_log", "sms_log", "sign_in_log"):
+        source.insert(table, [{"id": 1, "createdAt": "2025-01-01 00:00:00"}])
+    source.close()
+    with closing(sqlite3.connect(folder / "source.db")) as connection:
+        (folder / "export.sql").write_text("\n".join(connection.iterdump()), encoding="utf-8")
 
 
 @contextmanager
@@ -127,7 +143,19 @@ def _run_flask(box: Sandbox, line: str) -> None:
     box.run(line.replace(DOCUMENTED_CLIENT, client["client_id"]))
 
 
+def _run_as_it_is(box: Sandbox, line: str) -> None:
+    need(line.split()[0])
+    box.run(line)
+
+
+def need(program: str) -> None:
+    """Skip the test, or let it fail where CI=true, without a program of the machine."""
+    if not programs(program):
+        missing(program, f"Let `make test` install it (as root), or install '{program}'.")
+
+
 def _run_curl(box: Sandbox, line: str) -> None:
+    need("curl")
     box.run(line.replace("curl ", "curl -fsS ", 1).replace(DOCUMENTED_ADDRESS, box.base_url))
 
 
@@ -165,6 +193,7 @@ HOW: Mapping[str, Callable[[Sandbox, str], None]] = {
     r"flask run": _start_server,
     r"celery -A melody_logs\.worker worker": _start_worker,
     r"celery -A melody_logs\.worker beat": _start_beat,
+    r"sqlite3 ": _run_as_it_is,
     r"curl ": _run_curl,
     r"export ": _run_export,
     r"make ": _name_target,

@@ -83,7 +83,7 @@ def test_paused_database_does_not_answer(served_database: ServedDatabase) -> Non
                 answer.result(timeout=0.3)
         finally:
             served_database.server.resume()
-        assert answer.result(timeout=10).all() == [(1,)]
+        assert answer.result(timeout=60).all() == [(1,)]
     engine.dispose()
 
 
@@ -138,7 +138,7 @@ def test_process_does_not_outlive_a_killed_test_run(start_process: StartProcess,
     run.wait_for_output("\n")
     child = int(run.output.split()[1])
     run.kill()
-    wait_until(lambda: not _alive(child), timeout_seconds=5, what="the end of the child")
+    wait_until(lambda: not _alive(child), what="the end of the child")
 
 
 def test_page_sees_what_the_app_serves(open_page: OpenPage, serve: Callable[[Flask], str]) -> None:

@@ -32,7 +32,8 @@ def has_answered(error: BaseException) -> bool:
 
 def is_forbidden(error: BaseException) -> bool:
     """Say whether the server lets us in, but not to the tables."""
-    return any(sign in find_reason(error) for sign in _FORBIDDEN)
+    reason = find_reason(error)
+    return "FATAL:" not in reason and any(sign in reason for sign in _FORBIDDEN)
 
 
 def explain_trouble(destination: Destination, error: BaseException) -> Trouble:
@@ -42,6 +43,9 @@ def explain_trouble(destination: Destination, error: BaseException) -> Trouble:
     if url.get_backend_name() == "sqlite":
         remedy = f'let the user of this process write the file and its folder, or name another place in "{key}"'
         return Trouble(f"{shown} cannot be used ({reason})", remedy)
+    if "FATAL: permission denied for database" in reason:
+        remedy = f'let its owner grant "{url.username}" CONNECT to the database "{url.database}"'
+        return Trouble(f"{shown} refuses us ({reason})", remedy)
     if is_forbidden(error):
         schema = f'USAGE of the schema "{destination.schema}" and its sequences, and ' if destination.schema else ""
         remedy = f'let their owner grant "{url.username}" {schema}SELECT, INSERT, UPDATE and DELETE of the tables'

@@ -84,11 +84,9 @@ class Demo:
         rows: list[dict[str, Any]] = answer.json()["logs"]
         return rows
 
-    def wait_for_rows(
-        self, kind: str, enough: Callable[[list[dict[str, Any]]], object], *, timeout_seconds: float
-    ) -> list[dict[str, Any]]:
+    def wait_for_rows(self, kind: str, enough: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
         """Wait until the rows of *kind* satisfy *enough*, and return them."""
-        wait_until(lambda: enough(self.rows(kind)), timeout_seconds=timeout_seconds, what=f"the rows of {kind}")
+        wait_until(lambda: enough(self.rows(kind)), what=f"the rows of {kind}")
         return self.rows(kind)
 
     def children(self) -> dict[str, int]:

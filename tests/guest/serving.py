@@ -65,7 +65,7 @@ class Served:
                 facts.update({answer["pid"]: answer for answer in pool.map(ask, range(6))})
             return len(facts) == processes
 
-        wait_until(all_answered, timeout_seconds=20, what=f"an answer of each of {processes} processes")
+        wait_until(all_answered, what=f"an answer of each of {processes} processes")
         return list(facts.values())
 
     def answers(self) -> bool:
@@ -82,7 +82,7 @@ class Served:
     def wait_for(self, numbers: Sequence[int]) -> None:
         """Wait until each of these attempts is in the log, once."""
         with suppress(AssertionError):
-            wait_until(lambda: self.recorded() == expected(numbers), timeout_seconds=20)
+            wait_until(lambda: self.recorded() == expected(numbers))
         found, wanted = self.recorded(), expected(numbers)
         assert found == wanted, f"missing {wanted - found}, too many {found - wanted}: {self.process.output[-2000:]}"
 

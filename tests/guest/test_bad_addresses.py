@@ -130,7 +130,7 @@ def owner(postgresql_url: str, postgresql_server: PostgresqlServer) -> Iterator[
         rules.write_text(rules_before)
         connection.execute(text("SELECT pg_reload_conf()"))
         connection.execute(text("DROP DATABASE IF EXISTS no_shop WITH (FORCE)"))
-        for role in ("locked", "nobody_here"):
+        for role in ("locked", "nobody_here", "shut_out"):
             if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": role}):
                 connection.execute(text(f"DROP OWNED BY {role} CASCADE"))
                 connection.execute(text(f"DROP ROLE {role}"))
@@ -169,6 +169,23 @@ def test_server_that_refuses_us(
     state_of(host.app).database.close()
 
 
+def test_user_who_may_not_connect_to_the_database(trouble: MakeTrouble, postgresql_url: str, owner: Connection) -> None:
+    url = make_url(postgresql_url).set(username="shut_out")
+    owner.execute(text("CREATE ROLE shut_out LOGIN"))
+    owner.execute(text(f"REVOKE CONNECT ON DATABASE {url.database} FROM PUBLIC"))
+    host = trouble(MELODY_LOGS_DATABASE_URI=url.render_as_string(hide_password=False))
+    host.sign_in("ann")
+    said = host.find_bad("Database")
+    assert " refuses us (" in said
+    assert said.endswith(f'let its owner grant "shut_out" CONNECT to the database "{url.database}"')
+    assert said in one_sentence(host.command("db", "upgrade", exit_code=1))
+    owner.execute(text(f"GRANT CONNECT, CREATE ON DATABASE {url.database} TO shut_out"))
+    host.command("db", "upgrade")
+    host.assert_recorded("ann")
+    state_of(host.app).drain_thread.stop(5)
+    state_of(host.app).database.close()
+
+
 def test_bind_of_the_host_is_named_where_it_leads_nowhere(trouble: MakeTrouble) -> None:
     port = free_port()
     host = trouble(
@@ -202,7 +219,7 @@ def test_host_that_changed_its_key(trouble: MakeTrouble) -> None:
     url = before.app.config["MELODY_LOGS_DATABASE_URI"]
 
     def ask(host: TroubledHost) -> httpx.Response:
-        return httpx.post(host.url + TOKEN, auth=(made.client_id, made.client_secret), data=FORM, timeout=10)
+        return httpx.post(host.url + TOKEN, auth=(made.client_id, made.client_secret), data=FORM, timeout=30)
 
     assert ask(before).status_code == 200
     changed = trouble("changed", MELODY_LOGS_KEY="two", MELODY_LOGS_DATABASE_URI=url)

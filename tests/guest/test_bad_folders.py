@@ -14,7 +14,7 @@ import pytest
 from melody_logs.state import state_of
 from melody_logs.storage.database import Database
 from tests.conftest import StartProcess
-from tests.guest.troubled import TroubledHost
+from tests.guest.troubled import PROMPT_SECONDS, TroubledHost
 from tests.servers.processes import Process, free_port, wait_until
 from tests.storage.rows import make_database, read_all
 
@@ -59,7 +59,7 @@ class Visitor:
     def sign_in(self, number: int) -> bool:
         """Say whether the host answered as if nothing were wrong."""
         form = {"email": f"p{number}@example.org"}
-        return httpx.post(f"{self.url}/sign-in", data=form, timeout=5).status_code == 200
+        return httpx.post(f"{self.url}/sign-in", data=form, timeout=PROMPT_SECONDS).status_code == 200
 
     def is_answered(self) -> bool:
         """Say whether the host takes requests yet."""
@@ -133,7 +133,7 @@ def test_folder_that_cannot_be_written_and_should_hold_the_logs(
     locked_folder.chmod(0o700)
     database = make_database(f"sqlite:///{locked_folder / 'logs.db'}")
     expected = ["p2@example.org", "p4@example.org"]
-    wait_until(lambda: read_identities(database) == expected, timeout_seconds=20, what="both in the log, once")
+    wait_until(lambda: read_identities(database) == expected, what="both in the log, once")
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_worker_of_the_host_runs_ours_beside_theirs(new_host: NewHost, move_in: 
     queues = theirs.amqp.router.route({}, "melody_logs.drain")["queue"].name
     assert (queues, theirs.amqp.router.route({}, "host.add")["queue"].name) == ("logs", "host")
     with start_worker(theirs, perform_ping_check=False, pool="solo", queues=["host", "logs"]):
-        assert theirs.send_task("host.add", (1, 2)).get(timeout=10) == 3
+        assert theirs.send_task("host.add", (1, 2)).get(timeout=60) == 3
         wait_until(lambda: is_located(state), what="our tasks, too")
 
 

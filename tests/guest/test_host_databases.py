@@ -184,4 +184,4 @@ def test_frozen_server_is_given_up_by_the_hosts_driver_too(host: Any, request: p
         server.resume()
     with app.app_context():
         logs.record_sign_in(identity="after", success=True, account_known=True)
-    wait_until(lambda: len(read_all(database, "sign-in")) == 2, timeout_seconds=20, what="both attempts")
+    wait_until(lambda: len(read_all(database, "sign-in")) == 2, what="both attempts")

@@ -38,7 +38,7 @@ def make_proxy(target: str) -> Flask:
             "X-Forwarded-Prefix": MOUNT,
         }
         url = f"{target}/{path}?{request.query_string.decode()}"
-        answer = httpx.request(request.method, url, headers=headers, content=request.get_data(), timeout=10)
+        answer = httpx.request(request.method, url, headers=headers, content=request.get_data(), timeout=30)
         kept = [(name, value) for name, value in answer.headers.multi_items() if name not in HOP_BY_HOP]
         plain = [(name, value) for name, value in kept if name != "content-encoding"]
         return Response(answer.content, answer.status_code, plain)
@@ -86,7 +86,7 @@ def test_pages_in_a_browser(page: Page, base: str, host: Flask) -> None:
 def test_programs_and_visitors(base: str, host: Flask) -> None:
     """Redirects and the next page lead through the proxy, a token is good there, and the address is the visitor's."""
     made = create_client(state_of(host).database, "backend", ["root"])
-    with httpx.Client(timeout=10) as client:
+    with httpx.Client(timeout=30) as client:
         assert client.get(f"{base}{PAGES}").headers["Location"] == f"{base}{PAGES}/"
         form = {"email": "ann@example.org", "password": "right"}
         assert client.post(f"{base}/login", data=form).headers["Location"] == f"{MOUNT}/"

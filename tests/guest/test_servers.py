@@ -106,7 +106,7 @@ def test_development_server_with_its_reloader(start_server: StartServer, tmp_pat
     if extra:
         watched.write_text("# changed")
         os.utime(watched, (time.time() + 5,) * 2)
-        served.process.wait_for_output("Detected change in", timeout_seconds=20)
+        served.process.wait_for_output("Detected change in")
         served.process.wait_until(lambda: served.answers() and served.ask_facts(1)[0]["pid"] != fact["pid"])
         served.sign_in(range(10, 20))
         assert_one_of_each(served.ask_facts(1))

@@ -118,5 +118,5 @@ def test_clean_up_waits_for_a_writer_that_has_read_its_rows(database: Database) 
         with database.write():
             working = pool.submit(work)
             assert not done.wait(0.5)
-        working.result(timeout=10)
+        working.result(timeout=60)
     assert read_all(database, "sign-in") == []

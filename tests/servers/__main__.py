@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from . import browser, mariadb, postgresql, redis_server
 from .binaries import (
@@ -15,6 +16,7 @@ from .binaries import (
     mariadb_binaries,
     pgbouncer_binaries,
     postgresql_binaries,
+    programs,
     redis_binaries,
 )
 
@@ -38,6 +40,9 @@ SERVERS = (
     Server("MariaDB", mariadb.ADDRESS_VARIABLE, mariadb_binaries, ("mariadb-server-core", "mariadb-client-core")),
     Server("Redis", redis_server.ADDRESS_VARIABLE, redis_binaries, ("redis-server",)),
     Server("Chromium", browser.ADDRESS_VARIABLE, chromium_binaries, ("chromium",)),
+    # The documentation's commands use them.
+    Server("curl", None, partial(programs, "curl"), ("curl",)),
+    Server("sqlite3", None, partial(programs, "sqlite3"), ("sqlite3",)),
 )
 
 

@@ -60,6 +60,11 @@ def chromium_binaries() -> list[Binary]:
     return [Binary(path, "system") for name in names for path in _on_path(name)]
 
 
+def programs(name: str) -> list[Binary]:
+    """Return the program that a shell finds by its name."""
+    return [Binary(path, "system") for path in _on_path(name)]
+
+
 def _on_path(name: str) -> list[Path]:
     found = shutil.which(name)
     return [] if found is None else [Path(found)]

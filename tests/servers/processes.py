@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 POLL_SECONDS = 0.02
+#: What comes at once on an idle machine may take long on a busy one; who waits is told as soon as it is there.
+PATIENCE_SECONDS = 60.0
 OUTPUT_TAIL_CHARACTERS = 4000
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal a child gets when its parent ends
 
@@ -31,7 +33,9 @@ def free_port() -> int:
         return port
 
 
-def wait_until(ready: Callable[[], object], *, timeout_seconds: float = 10, what: str = "the condition") -> None:
+def wait_until(
+    ready: Callable[[], object], *, timeout_seconds: float = PATIENCE_SECONDS, what: str = "the condition"
+) -> None:
     """Return as soon as ``ready()`` is true; raise AssertionError naming ``what`` after ``timeout_seconds``."""
     deadline = time.monotonic() + timeout_seconds
     while not ready():
@@ -105,7 +109,9 @@ class Process:
         """What the child has written so far, standard output and standard error together."""
         return self.output_path.read_text(errors="replace") if self.output_path.exists() else ""
 
-    def wait_until(self, ready: Callable[[], object], *, timeout_seconds: float = 20, what: str = "ready") -> None:
+    def wait_until(
+        self, ready: Callable[[], object], *, timeout_seconds: float = PATIENCE_SECONDS, what: str = "ready"
+    ) -> None:
         """Return when ``ready()`` is true; raise ProcessError when the child ends first or the time is over."""
         deadline = time.monotonic() + timeout_seconds
         while not ready():
@@ -115,11 +121,11 @@ class Process:
                 raise self._error(f"was not {what} within {timeout_seconds} seconds")
             time.sleep(POLL_SECONDS)
 
-    def wait_for_output(self, text: str, *, timeout_seconds: float = 20) -> None:
+    def wait_for_output(self, text: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Return when the child has written ``text``; raise ProcessError as `wait_until` does."""
         self.wait_until(lambda: text in self.output, timeout_seconds=timeout_seconds, what=f"writing {text!r}")
 
-    def wait(self, *, timeout_seconds: float = 20) -> int:
+    def wait(self, *, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Return the exit code once the child has ended by itself; raise ProcessError after the time."""
         assert self._child is not None, f"{self.name} was never started"
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, Table, create_engine, event, inspect, select, text
+from sqlalchemy import Column, Connection, MetaData, Table, create_engine, inspect, select, text
 from sqlalchemy.engine import make_url
 
 from melody_logs.errors import StorageUnavailableError
@@ -22,7 +21,6 @@ from melody_logs.resources import MIGRATIONS
 from melody_logs.storage.columns import VERSION_TABLE, UtcDateTime
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
-from melody_logs.storage.locations import claim_pending
 from melody_logs.storage.models import METADATA, LocationClaim, SignInLog
 from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
 from tests.storage.rows import make_database, read_all, sign_in, write
@@ -138,49 +136,6 @@ def test_claims_of_sign_ins_move_out_of_the_log_and_back(database_url: str) -> N
         kept = [tuple(row) for row in connection.execute(select(*columns).order_by(log.c.id))]
     assert kept == [(3, "worker", lease), (0, None, None), (1, None, None), (0, None, None)]
     upgrade(database)
-
-
-class KilledError(BaseException):
-    """The process, or its connection, ends here."""
-
-
-def test_migration_that_broke_off_is_run_again(mariadb_url: str) -> None:
-    """MariaDB commits after each change of a table, so what was done stays done."""
-    database = make_database(mariadb_url)
-    write(database, sign_in(), sign_in())
-    claim_pending(database, limit=1, owner="worker")
-    claims = select(LocationClaim.__table__)
-    with database.read() as connection:
-        before = [tuple(row) for row in connection.execute(claims)]
-    endings = 0
-    for number in range(1, 8):
-        for work in (partial(downgrade, database, "0001"), partial(upgrade, database)):
-            endings += break_off_after(database, number, work)
-            work()
-        with database.read() as connection:
-            assert [tuple(row) for row in connection.execute(claims)] == before
-            assert list(connection.scalars(select(SignInLog.geo_attempts))) == [0, 0]
-    assert endings == 11
-    database.close()
-
-
-def break_off_after(database: Database, number: int, work: Callable[[], None]) -> bool:
-    """Let *work* end when its changing statement of this number has run; say whether it came to it."""
-    changes = itertools.count(1)
-
-    def on_executed(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
-        if statement.lstrip().startswith(("ALTER", "CREATE", "DROP", "INSERT", "UPDATE")) and next(changes) == number:
-            raise KilledError
-
-    event.listen(database.engine, "after_cursor_execute", on_executed)
-    try:
-        work()
-    except KilledError:
-        return True
-    finally:
-        event.remove(database.engine, "after_cursor_execute", on_executed)
-        database.close()
-    return False
 
 
 def old_log(database: Database, connection: Connection) -> Table:

@@ -38,16 +38,16 @@ def database(request: pytest.FixtureRequest, postgresql_url: str) -> Iterator[Da
 
 
 def test_each_statement_of_a_read_has_its_limit_and_changes_nothing(database: Database) -> None:
-    with database.reads_within(0.3), database.read() as connection:
+    with database.reads_within(2), database.read() as connection:
         for _ in range(2):
-            assert [connection.scalar(text(f"SHOW {name}")) for name in SETTINGS] == ["300ms", "on"]
+            assert [connection.scalar(text(f"SHOW {name}")) for name in SETTINGS] == ["2s", "on"]
         for statement in (insert(Position).values(kind="sms", value=1), text("CREATE TABLE made_by_a_read (id int)")):
             with pytest.raises(DBAPIError, match="read-only"):
                 connection.execute(statement)
         started = time.monotonic()
         with pytest.raises(OperationalError):
             connection.execute(text("SELECT pg_sleep(20)"))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
         assert connection.scalar(text("SELECT 1")) == 1, "what failed is no hindrance for the next one"
     with database.engine.connect() as connection:
         assert [connection.scalar(text(f"SHOW {name}")) for name in SETTINGS] == ["0", "off"]

@@ -53,7 +53,7 @@ def test_celery_of_the_host_runs_the_tasks(host: Host, redis_url: str) -> None:
     own = "tests.worker.own_celery"
     worker = host.start(own, *WORKER, name="worker")
     host.start(own, "beat", name="beat")
-    worker.wait_until(lambda: host.count(SignInLog.country == "GB") == 4, timeout_seconds=30, what="all located")
+    worker.wait_until(lambda: host.count(SignInLog.country == "GB") == 4, what="all located")
 
 
 def test_embedded_broker_needs_no_server(host: Host, tmp_path: Path) -> None:
@@ -95,11 +95,11 @@ def test_worker_and_its_pool_end_when_the_lifeline_is_cut(host: Host, redis_url:
         )
     try:
         os.close(reader)
-        wait_until(lambda: "ready." in log.read_text(), timeout_seconds=20, what="the worker")
+        wait_until(lambda: "ready." in log.read_text(), what="the worker")
         assert len(members_of(worker.pid)) >= 3
         os.close(writer)
-        worker.wait(5)
-        wait_until(lambda: not members_of(worker.pid), timeout_seconds=5, what="the end of the pool")
+        worker.wait(60)
+        wait_until(lambda: not members_of(worker.pid), what="the end of the pool")
     finally:
         worker.kill()
         worker.wait()
