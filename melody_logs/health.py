@@ -17,6 +17,7 @@ from .errors import ConfigurationError, MelodyLogsError, StorageUnavailableError
 from .host_layout import TROUBLE, check_layout
 from .recording.spool_folder import find_obstacle
 from .state import State
+from .storage.destination import show_url
 from .storage.job_rows import list_jobs
 from .storage.locations import find_oldest_pending
 from .storage.progress import read_heartbeats, sum_gaps
@@ -193,7 +194,7 @@ def _look_at_tables(state: State) -> Finding:
     from .storage import schema
 
     destination = state.database.destination
-    shown = destination.url.render_as_string(hide_password=True)
+    shown = show_url(destination.url)
     try:
         current = schema.current_revision(state.database)
     except StorageUnavailableError as error:

@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 
 from ..state import state_of
 from ..storage import schema
+from ..storage.destination import show_url
 from .output import explain_errors, print_line
 
 
@@ -31,7 +32,7 @@ def upgrade_command(revision: str) -> None:
     before = schema.current_revision(state.database)
     upgrade_tables(current_app, revision)
     after = schema.current_revision(state.database)
-    shown = state.database.url.render_as_string(hide_password=True)
+    shown = show_url(state.database.url)
     if before == after:
         print_line(f"The log tables are at version {after} already ({shown}).")
     else:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StorageUnavailableError
 from . import mariadb
-from .destination import Destination
+from .destination import Destination, show_url
 from .engine import WRITES, make_engine
 from .limits import GRACE_SECONDS, IDLE_TRANSACTION_SECONDS, LOCK_SECONDS, READ_SECONDS, WRITE_SECONDS
 from .reading import can_limit_statements, limit_statements
@@ -231,7 +231,7 @@ def _explained(database: Database) -> Iterator[None]:
             raise StorageUnavailableError(": ".join(explain_trouble(database.destination, error))) from error
         if not _says_missing_table(error):
             raise
-        shown = database.url.render_as_string(hide_password=True)
+        shown = show_url(database.url)
         raise StorageUnavailableError(
             f'the log tables are missing or of another version in "{shown}": run "flask melody-logs db upgrade"'
         ) from error

@@ -48,6 +48,12 @@ class Destination:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def show_url(url: URL) -> str:
+    """Write an address without its passwords, also those among its options."""
+    hidden = {name: "***" for name in url.query if "passw" in name.lower()}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True).replace("=%2A%2A%2A", "=***")
+
+
 def resolve_destination(app: Flask, db: Any, settings: Settings) -> Destination:
     """Find the log database: ``MELODY_LOGS_DATABASE_URI``, else the bind, else the host's database.
 

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import ImportSourceError
 from ..vocabulary import Kind
-from .melody_auth_address import make_source_engine, show_address
+from .destination import show_url
+from .melody_auth_address import make_source_engine
 
 TABLE_NAMES: dict[Kind, str] = {"email": "email_log", "sms": "sms_log", "sign-in": "sign_in_log"}
 _MESSAGE_COLUMNS = ("success", "receiver", "response", "content")
@@ -74,7 +75,7 @@ class MelodyAuthDatabase:
         self._engine: Engine = make_source_engine(address)
         self._text_limits = text_limits
         self._columns: dict[Kind, set[str]] = {}
-        self.shown_address = show_address(self._engine.url)
+        self.shown_address = show_url(self._engine.url)
         self._is_sqlite = self._engine.dialect.name == "sqlite"
         self.time_zone: tzinfo = UTC
 

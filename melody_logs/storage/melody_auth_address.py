@@ -45,11 +45,6 @@ def make_source_engine(address: str) -> Engine:
     return engine
 
 
-def show_address(url: URL) -> str:
-    """Write an address without its password."""
-    return url.render_as_string(hide_password=True)
-
-
 def _read_address(address: str) -> URL:
     try:
         url = make_url(address)
@@ -80,9 +75,9 @@ def _installed_driver() -> str:
 
 def _sqlite_engine(url: URL) -> Engine:
     path = Path(url.database or "")
-    if not url.database or not path.is_file():
-        raise ImportSourceError(f'there is no file "{url.database or ""}"; accepted: sqlite:///path/of/file.db')
     try:
+        if not url.database or not path.is_file():
+            raise ImportSourceError(f'there is no file "{url.database or ""}"; accepted: sqlite:///path/of/file.db')
         with path.open("rb") as file:
             header = file.read(len(_SQLITE_HEADER))
     except OSError as error:

@@ -22,6 +22,7 @@ from ..resources import MIGRATIONS
 from . import mariadb
 from .columns import VERSION_TABLE
 from .database import Database
+from .destination import show_url
 from .engine import WRITES
 
 _LOCK_KEY = 0x6D656C6F
@@ -73,7 +74,7 @@ def find_misfit(database: Database, current: str | None) -> str | None:
     """Say in a sentence, with the remedy, why tables of the revision *current* are not those that we use, or None."""
     if current == head_revision() or database.destination.temporary:
         return None
-    shown = database.url.render_as_string(hide_password=True)
+    shown = show_url(database.url)
     if current is None:
         return f'the log tables are not there in {shown}: run "flask melody-logs db upgrade"'
     text = f"the log tables in {shown} are at version {current}"

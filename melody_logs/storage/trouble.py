@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
-from .destination import Destination
+from .destination import Destination, show_url
 
 #: What servers that answer say to a wrong user, password or database: PostgreSQL's severity, MariaDB's numbers.
 _REFUSALS = ("FATAL:", "(1044,", "(1045,", "(1049,")
@@ -39,7 +39,7 @@ def is_forbidden(error: BaseException) -> bool:
 def explain_trouble(destination: Destination, error: BaseException) -> Trouble:
     """Say what an error of the database there means, without the statement and its values, and what helps."""
     url, key, reason = destination.url, destination.key, find_reason(error)
-    shown = url.render_as_string(hide_password=True)
+    shown = show_url(url)
     if url.get_backend_name() == "sqlite":
         remedy = f'let the user of this process write the file and its folder, or name another place in "{key}"'
         return Trouble(f"{shown} cannot be used ({reason})", remedy)

@@ -34,6 +34,8 @@ def refused(host: Host, url: str, *options: str) -> str:
         ("", "not one of a database"),
         ("sqlite://", "there is no file"),
         ("sqlite:///:memory:", "there is no file"),
+        ("sqlite:///" + "a" * 5_000, "cannot be read: File name too long"),
+        (f"postgresql:///d?host=/nowhere&password={PASSWORD}", "password=***"),
     ],
 )
 def test_address_that_cannot_be_used(url: str, words: str, sqlite_host: Host) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from melody_logs.errors import ConfigurationError
 from melody_logs.settings import Settings
 from melody_logs.storage.database import Database
-from melody_logs.storage.destination import Destination, resolve_destination
+from melody_logs.storage.destination import Destination, resolve_destination, show_url
 from melody_logs.storage.engine import driver_arguments, make_engine
 
 SERVER = "postgresql+psycopg://ann:secret@db.example.org/shop"
@@ -122,3 +122,16 @@ def test_spool_follows_the_database_and_not_the_user_or_driver() -> None:
     same = "postgresql+psycopg2://bob:other@db.example.org/shop?sslmode=require"
     assert name(SERVER) == name(same)
     assert len({name(SERVER), name(SERVER, "audit"), name(f"{SERVER}2"), name(SERVER.replace("db.", "db2."))}) == 4
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ann:hunter2@db.example/logs",
+        "postgresql:///logs?host=db.example&user=ann&password=hunter2&sslpassword=hunter2",
+        "mysql+mysqldb://db.example/logs?passwd=hunter2",
+    ],
+)
+def test_passwords_of_an_address_are_not_shown(address: str) -> None:
+    shown = show_url(make_url(address))
+    assert "hunter2" not in shown and "***" in shown and "db.example" in shown
