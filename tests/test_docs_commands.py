@@ -28,7 +28,7 @@ PROGRAMS = Path(sys.executable).parent
 LONGEST_SECONDS = 60
 #: Stand in the documentation and are tried elsewhere: why not here.
 ELSEWHERE = {
-    "docker compose up --build": "there is no engine here; tests/deployment reads and runs what it would do",
+    "docker compose up --build": "needs an engine; tests/deployment runs the command of each service by itself",
     "npx wrangler d1 export melody-auth --remote --output export.sql": "it asks a service for somebody's database",
 }
 #: What the documentation writes where each user has a value of their own.

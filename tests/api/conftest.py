@@ -60,7 +60,7 @@ class Api:
 
 @pytest.fixture
 def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
-    """The API of a host, on SQLite and on PostgreSQL in turn."""
+    """The API of a host, on each database in turn."""
     app, _ = make_host(database_url, tmp_path=tmp_path)
     yield Api(app)
     close_host(app)

@@ -50,7 +50,7 @@ class Host:
 
 @pytest.fixture
 def host(database_url: str, tmp_path: Path) -> Iterator[Host]:
-    """A host with empty tables, on SQLite and on PostgreSQL in turn."""
+    """A host with empty tables, on each database in turn."""
     app, _ = make_host(database_url, tmp_path=tmp_path)
     yield Host(app)
     close_host(app)

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from types import FrameType
 
 from melody_logs.jobs.import_melody import plan_import, run_import
 from melody_logs.recording.imported import text_limits
 from melody_logs.recording.seams import Seams
 from melody_logs.settings import Settings
 from melody_logs.storage.melody_auth import MelodyAuthDatabase
+from tests.crashing import crash_at
 from tests.storage.rows import make_database
-
-CRASHED = 9
 
 
 def main() -> None:
     """Import the sign-ins with the trap set."""
-    url, source_url, name, calls_left = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    url, source_url, name, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     database = make_database(url)
     settings = Settings()
     source = MelodyAuthDatabase(source_url, text_limits=text_limits(settings))
     source.check(["sign-in"])
 
-    def crash(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls_left
-        if event == "call" and frame.f_code.co_qualname == name:
-            calls_left -= 1
-            if not calls_left:
-                os._exit(CRASHED)
-
-    sys.setprofile(crash)
+    crash_at(name, calls=calls)
     run_import(database, source, plan_import(database, source, "sign-in"), settings, Seams())
 
 

@@ -18,8 +18,8 @@ from melody_logs.state import state_of
 from melody_logs.storage.melody_auth import MelodyAuthDatabase
 from melody_logs.storage.queries import count_rows
 from tests.conftest import StartProcess
+from tests.crashing import CRASHED
 from tests.importing.conftest import Host
-from tests.importing.crashing_import import CRASHED
 from tests.importing.sources import Source, many
 from tests.servers.processes import wait_until
 from tests.storage.rows import assert_totals_match

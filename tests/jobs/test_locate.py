@@ -34,7 +34,7 @@ class BreakingLocator(Locator):
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """A database with the log tables, on SQLite and on PostgreSQL in turn."""
+    """A database with the log tables, on each database in turn."""
     database = make_database(database_url)
     yield database
     database.close()

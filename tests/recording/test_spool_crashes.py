@@ -16,7 +16,7 @@ from melody_logs.recording.drain import Drain
 from melody_logs.recording.spool import Spool
 from melody_logs.storage.database import Database
 from tests.conftest import StartProcess
-from tests.recording.spool_children.crashing_drain import CRASHED
+from tests.crashing import CRASHED
 from tests.recording.spool_rows import count_gaps, count_marks, make_body, make_database
 from tests.servers.processes import wait_until
 

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from sqlalchemy.engine import URL
 from .availability import missing
 from .binaries import Binary, mariadb_binaries
 from .processes import ProcessError
-from .server import Server
+from .server import Server, own_folder
 
 ADDRESS_VARIABLE = "TEST_MARIADB_URL"
 # No test pulls the plug of the machine; what survives kill -9 of a process does so without fsync. The doublewrite
@@ -99,17 +98,8 @@ class MariadbServer(Server):
 @contextmanager
 def running_mariadb(binary: Binary) -> Iterator[MariadbServer]:
     """Run a server from the program in a folder of its own; end it and remove the folder afterwards."""
-    # Not below pytest's folder: that is closed to the user the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="melody-logs-mariadb-"))
-    try:
-        server = MariadbServer(binary, folder)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder("mariadb") as folder, MariadbServer(binary, folder).running() as server:
+        yield server
 
 
 @contextmanager

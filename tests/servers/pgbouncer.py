@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from sqlalchemy import make_url
 from .availability import missing
 from .binaries import Binary, pgbouncer_binaries
 from .postgresql import PostgresqlServer
-from .server import Server
+from .server import Server, own_folder
 
 CONFIGURATION = """
 [databases]
@@ -72,12 +70,6 @@ def pgbouncer_url(postgresql_server: PostgresqlServer, postgresql_url: str) -> I
     found = pgbouncer_binaries()
     if not found:
         missing("PgBouncer", "Let `make test` install it (as root), or install 'pgbouncer'.")
-    folder = Path(tempfile.mkdtemp(prefix="melody-logs-pgbouncer-"))
-    pooler = PgBouncer(found[0], folder, postgresql_server)
-    try:
-        pooler.start()
+    with own_folder("pgbouncer") as folder, PgBouncer(found[0], folder, postgresql_server).running() as pooler:
         url = make_url(postgresql_url).set(host="127.0.0.1", port=pooler.port, username="tester")
         yield url.render_as_string(hide_password=False)
-    finally:
-        pooler.stop()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from sqlalchemy import make_url
 from .availability import missing
 from .binaries import Binary, postgresql_binaries
 from .processes import ProcessError
-from .server import Server
+from .server import Server, own_folder
 
 ADDRESS_VARIABLE = "TEST_POSTGRESQL_URL"
 CONFIGURATION = """
@@ -104,17 +103,8 @@ class PostgresqlServer(Server):
 @contextmanager
 def running_postgresql(binary: Binary) -> Iterator[PostgresqlServer]:
     """Run a server from the program in a folder of its own; end it and remove the folder afterwards."""
-    # Not below pytest's folder: that is closed to the user the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="melody-logs-postgresql-"))
-    try:
-        server = PostgresqlServer(binary, folder)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder("postgresql") as folder, PostgresqlServer(binary, folder).running() as server:
+        yield server
 
 
 @contextmanager

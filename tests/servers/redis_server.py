@@ -49,12 +49,8 @@ class RedisServer(Server):
 @contextmanager
 def running_redis(binary: Binary, folder: Path) -> Iterator[RedisServer]:
     """Run a server from the program with its data in ``folder``; end it afterwards."""
-    server = RedisServer(binary, folder)
-    server.start()
-    try:
+    with RedisServer(binary, folder).running() as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

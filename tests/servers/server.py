@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from .processes import Process, ProcessError, free_port
 
 START_ATTEMPTS = 3
+
+
+@contextmanager
+def own_folder(name: str) -> Iterator[Path]:
+    """Make a folder for a server and remove it afterwards; pytest's are closed to the user that a server runs as."""
+    folder = Path(tempfile.mkdtemp(prefix=f"melody-logs-{name}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Server(ABC):
@@ -61,6 +75,15 @@ class Server(ABC):
             else:
                 self.port = port
                 return
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Start the server, and stop it afterwards."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         """Shut the server down, its clients cut off; the data stays."""

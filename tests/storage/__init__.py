@@ -1,1 +1,1 @@
-"""Tests of tables, queries and retention, on SQLite and PostgreSQL."""
+"""Tests of tables, queries and retention, on each database."""

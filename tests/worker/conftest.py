@@ -73,7 +73,7 @@ def host(sqlite_url: str, make_host: MakeHost) -> Host:
 
 @pytest.fixture
 def each_host(database_url: str, make_host: MakeHost) -> Host:
-    """A host with empty log tables, on SQLite and on PostgreSQL in turn."""
+    """A host with empty log tables, on each database in turn."""
     return make_host(database_url)
 
 
