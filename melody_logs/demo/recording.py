@@ -7,6 +7,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from .. import MelodyLogs
+from .accounts import name_users
 
 logs = MelodyLogs()
 
@@ -20,3 +21,4 @@ def who_may_enter() -> str | Response | None:
 
 
 logs.watch_sign_in("auth.sign_in", identity="email")
+logs.user_label(name_users)
