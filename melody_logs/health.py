@@ -41,8 +41,8 @@ THREADS_REMEDY = (
     "the worker, or flask melody-logs drain by cron"
 )
 WORKER_REMEDY = (
-    "name your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL, then start two processes: "
-    "celery -A melody_logs.worker worker, and celery -A melody_logs.worker beat"
+    "start a worker and beat: those of your own Celery app with beat_schedule(app), or celery -A melody_logs.worker worker "
+    "and beat, with your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL"
 )
 
 
@@ -147,11 +147,16 @@ def _check_spool(state: State) -> list[Finding]:
         waiting = state.spool.waiting()
     except (sqlite3.Error, OSError) as error:
         return [Finding("Spool", "bad", f"cannot be read: {error}", f'look at "{state.spool.directory}"')]
-    text = f"{waiting.entries:,} entries wait ({waiting.bytes / 1e6:.1f} MB)" if waiting.entries else "empty"
+    wait = "entry waits" if waiting.entries == 1 else "entries wait"
+    text = f"{waiting.entries:,} {wait} ({waiting.bytes / 1e6:.1f} MB)" if waiting.entries else "empty"
     full = waiting.bytes > FULL_SHARE * state.settings.spool_max_megabytes * 1024 * 1024
     late = waiting.oldest_at is not None and _now(waiting.oldest_at) - waiting.oldest_at > SPOOL_LATE_AFTER
     level: Level = "bad" if late else "warning" if full else "good"
-    remedy = "see the drain and the database below; by hand: flask melody-logs drain" if level != "good" else ""
+    remedy = (
+        "by hand: flask melody-logs drain; what keeps the drain from it stands below, if it is known"
+        if level != "good"
+        else ""
+    )
     findings.append(Finding("Spool", level, text, remedy, waiting.oldest_at if late else None))
     findings += _check_spool_folder(state)
     if waiting.dead_letters:
@@ -225,7 +230,9 @@ def _check_worker(state: State) -> Iterable[Finding]:
     for name, title in (("worker", "Worker"), ("beat", "Beat")):
         last = seen.get(name)
         if last is None:
-            yield Finding(title, "warning", "never seen: no locations, no automatic clean-up", WORKER_REMEDY)
+            yield Finding(
+                title, "warning", "not seen yet: without it no locations, no automatic clean-up", WORKER_REMEDY
+            )
         elif now - last > WORKER_SILENT_AFTER:
             yield Finding(title, "bad", "silent", WORKER_REMEDY, last)
         else:

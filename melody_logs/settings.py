@@ -88,7 +88,7 @@ class Settings:
                 continue
             field = fields.get(key)
             if field is None:
-                raise ConfigurationError(f'"{key}" is not a setting of melody_logs; {_nearest(key, list(fields))}.')
+                raise ConfigurationError(f'"{key}" is not a setting of melody_logs; {_nearest(key, list(fields))}')
             try:
                 values[field.name] = field.metadata["parse"](value)
             except ValueError as error:
@@ -109,4 +109,4 @@ def _nearest(key: str, known: list[str]) -> str:
     import difflib
 
     matches = difflib.get_close_matches(key, known, n=1)
-    return f'did you mean "{matches[0]}"?' if matches else f"the settings are {', '.join(known)}"
+    return f'did you mean "{matches[0]}"?' if matches else f"the settings are {', '.join(known)}."

@@ -27,6 +27,8 @@ class Section:
     kind: Kind
     title: str
     count: str
+    #: What the link to the whole list says.
+    more: str
     retention: str
     table: Table
 
@@ -49,6 +51,7 @@ def show_overview() -> str:
             kind,
             TITLES[kind],
             words.count(kind, page.count),
+            f"All {words.count(kind, page.count)}" if page.count > 1 else "The whole list",
             describe_retention(state.settings, kind),
             present_rows(kind, page.rows, now, people),
         )

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..jobs.clean import JobRow
-from ..recording.seams import UserId
+from ..recording.seams import UserId, read_user_id
 from ..state import state_of
 from ..troubles import Troubles
 from .visible_text import cut_end, reveal
@@ -51,9 +51,9 @@ class People:
     by_id: Mapping[str, Person]
     is_asked: bool
 
-    def find(self, user_id: str | None) -> Person | None:
+    def find(self, user_id: UserId | None) -> Person | None:
         """Find who *user_id* is; None where the host did not say."""
-        return self.by_id.get(user_id) if user_id else None
+        return None if user_id is None else self.by_id.get(str(user_id))
 
 
 def find_people(user_ids: Iterable[UserId | None]) -> People:
@@ -87,10 +87,11 @@ def user_id_of(row: Any) -> UserId | None:
     return int(row.user_id) if row.user_id and row.user_id_is_integer else row.user_id
 
 
-def actor_id_of(job: JobRow) -> str | None:
+def actor_id_of(job: JobRow) -> UserId | None:
     """Give the user id of whoever ordered a clean-up in the pages; None for a program."""
     found = _ACTOR.fullmatch(job.actor)
-    return found[1] if found else None
+    actor: UserId | None = read_user_id(found[1]) if found else None
+    return actor
 
 
 def _distinct(user_ids: Iterable[UserId | None]) -> dict[str, UserId]:

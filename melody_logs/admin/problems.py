@@ -62,12 +62,15 @@ def _show_refusal(error: Exception) -> tuple[str, int] | Response:
 
 
 def _show_no_database(error: Exception) -> tuple[str, int]:
-    _logger.error("an admin page could not reach the log database", exc_info=error)
-    remedy = (
-        str(error) if isinstance(error, StorageUnavailableError) else "see what is wrong with: flask melody-logs health"
-    )
-    text = f"Recording goes on: entries wait on the disk until it answers. {begin(remedy)}."
-    return _render_problem("The log database cannot be reached", text), 503
+    if isinstance(error, StorageUnavailableError):
+        title, reason = "The logs cannot be read as the database is now", str(error)
+        remedy = f"{begin(reason)}."
+    else:
+        title, reason = "The log database cannot be reached", str(getattr(error, "orig", error)).strip()
+        remedy = "See what is wrong with: flask melody-logs health."
+    # Without a traceback: it is the database that is wrong, and each look at a page would write one.
+    _logger.error("an admin page could not be made: %s", reason)
+    return _render_problem(title, f"Recording goes on: entries wait on the disk until it works. {remedy}"), 503
 
 
 def _show_unexpected(error: Exception) -> tuple[str, int] | Response:

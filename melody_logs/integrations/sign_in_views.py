@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
 from ..recording.recorder import Recorder
+from ..recording.seams import read_user_id
 from ..vocabulary import EVENTS, OUTCOMES
 
 logger = logging.getLogger("melody_logs")
@@ -226,6 +226,5 @@ def _session_user() -> Any:
             opened.accessed = False
     for user in found:
         if user is not None:
-            # Flask-Login keeps the id as text, whatever it was: what reads as a number was one.
-            return int(user) if isinstance(user, str) and re.fullmatch(r"0|[1-9][0-9]{0,17}", user) else user
+            return read_user_id(user)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +17,11 @@ Fields = dict[str, Any]
 Access = str | Iterable[str] | Response | None
 #: A user id as the host gave it to ``record_*``.
 UserId = int | str
+
+
+def read_user_id(kept: Any) -> Any:
+    """Read a user id that was kept as text, as Flask-Login keeps each: what reads as a number was one."""
+    return int(kept) if isinstance(kept, str) and re.fullmatch(r"0|[1-9][0-9]{0,17}", kept) else kept
 
 
 class UserLabel(NamedTuple):
