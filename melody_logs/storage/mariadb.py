@@ -140,7 +140,9 @@ def session_lock(connection: Connection, name: str, *, seconds: int = LOCK_SECON
     taken = connection.scalar(select(func.get_lock(name, seconds)))
     connection.rollback()
     if not taken:
-        raise StorageUnavailableError(f'the lock "{name}" was not free within {seconds} s')
+        raise StorageUnavailableError(
+            f'the lock "{name}" was not free within {seconds} s: another process holds it; try again when it has ended'
+        )
     try:
         yield
     finally:
