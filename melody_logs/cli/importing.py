@@ -105,6 +105,11 @@ def _show_receipts(receipts: Sequence[ImportReceipt]) -> None:
         )
         table.add_row(TITLES[receipt.kind], *(f"{number:,}" for number in numbers))
     console().print(table)
+    if any(receipt.may_lack_rows for receipt in receipts):
+        print_line(
+            "A transaction of the source stayed open for longer than we wait: what it adds below the last id that was "
+            "imported is never seen. Stop Melody Auth before the last import."
+        )
     for receipt in receipts:
         for row in receipt.set_aside_rows:
             console().print(f"{TITLES[receipt.kind]}: row {row.id} was set aside: {visible(row.reason)}")

@@ -57,6 +57,8 @@ class ImportReceipt:
     excluded: int = 0
     set_aside: int = 0
     set_aside_rows: list[SetAside] = field(default_factory=list)
+    #: A transaction that was open before the import, and stayed so, may add rows below the last id that was read.
+    may_lack_rows: bool = False
 
     def add_set_aside(self, rejections: Sequence[Rejection]) -> None:
         """Count the rejected rows, and name them while there is room."""
@@ -111,7 +113,7 @@ def run_import(
     receipt = ImportReceipt(plan.kind)
     after_id, mark = plan.after_id, plan.mark
     if plan.last_id is not None:
-        source.wait_for_writers()
+        receipt.may_lack_rows = not source.wait_for_writers()
     while plan.last_id is not None:
         batch = source.read_batch(plan.kind, after_id=after_id, last_id=plan.last_id)
         if not batch:

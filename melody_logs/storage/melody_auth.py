@@ -116,18 +116,21 @@ class MelodyAuthDatabase:
             self._check_id(kind, found.last_id)
         return found
 
-    def wait_for_writers(self) -> None:
-        """Wait, for at most ten seconds, until the transactions that write at this moment have ended.
+    def wait_for_writers(self) -> bool:
+        """Wait, for at most ten seconds, until the transactions that write at this moment have ended; say if they have.
 
         On PostgreSQL a row may become visible after one with a higher id: who reads up to an id and goes on from there
         would miss it. SQLite has one writer at a time.
         """
         if self._is_sqlite:
-            return
+            return True
         first_later = self._read_transaction_id("xmax")
         end = time.monotonic() + _WRITERS_SECONDS
-        while self._read_transaction_id("xmin") < first_later and time.monotonic() < end:
+        while self._read_transaction_id("xmin") < first_later:
+            if time.monotonic() > end:
+                return False
             time.sleep(_POLL_SECONDS)
+        return True
 
     def _read_transaction_id(self, name: str) -> int:
         """Read ``xmin``, the oldest transaction under way, or ``xmax``, the first that has not begun."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text, update
 
 from melody_logs.health import check_health
@@ -173,6 +174,18 @@ def test_row_that_commits_after_one_with_a_higher_id_is_not_missed(
         connection.commit()
         assert numbers(under_way.result(), "Sign-ins") == [2, 2, 0, 0, 0, 0]
     assert [row.user_id for row in sqlite_host.rows("sign-in")] == ["1", "2"]
+
+
+def test_transaction_that_stays_open_is_told(
+    postgresql_source: Source, sqlite_host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("melody_logs.storage.melody_auth._WRITERS_SECONDS", 0.2)
+    with postgresql_source.engine.connect() as connection:
+        connection.execute(text("INSERT INTO email_log (success, receiver, response, content) VALUES (1, '', '', '')"))
+        postgresql_source.insert("sign_in_log", [sign_in(userId=1)])
+        assert "stayed open" in sqlite_host.import_from(postgresql_source)
+    postgresql_source.insert("sign_in_log", [sign_in(userId=2)])
+    assert "stayed open" not in sqlite_host.import_from(postgresql_source)
 
 
 def test_old_rows_above_newer_ids_are_cleaned(sqlite_source: Source, host: Host) -> None:
