@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import random
 import sqlite3
 import sys
@@ -13,7 +12,7 @@ import weakref
 from contextlib import suppress
 
 from .drain import Drain
-from .forking import follow_forks
+from .forking import follow_forks, notice_fork
 from .losses import SparseLog
 from .spool import Spool
 from .spool_file import SpoolFile
@@ -41,7 +40,6 @@ class DrainThread:
         follow_forks(self)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self._wake = threading.Event()
@@ -60,13 +58,10 @@ class DrainThread:
 
         Where no thread can run, the spool says so to the health of other processes, and is emptied by them.
         """
+        notice_fork()
         thread = self._thread
-        if not self._allowed:
+        if not self._allowed or (thread is not None and thread.is_alive()):
             return
-        if thread is not None and self._pid == os.getpid() and thread.is_alive():
-            return
-        if self._pid != os.getpid():
-            self.after_fork_in_child()
         if time.monotonic() >= self._try_again_at:
             self._start()
         if self._problem or self._told:
@@ -119,8 +114,9 @@ class DrainThread:
 
     def stop(self, timeout_seconds: float = EXIT_SECONDS) -> None:
         """Drain once more, within the time, and end the thread; what remains stays spooled for the next process."""
+        notice_fork()
         thread = self._thread
-        if thread is None or self._pid != os.getpid():
+        if thread is None:
             return
         self._stop.set()
         self.hurry()

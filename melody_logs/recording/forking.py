@@ -30,11 +30,24 @@ class _Quiet(threading.local):
 
 _members: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _quiet = _Quiet()
+_pid = os.getpid()
+_notice_lock = threading.Lock()
 
 
 def follow_forks(member: ForkAware) -> None:
     """Call *member* around every later fork, for as long as it lives."""
     _members.add(member)
+
+
+def notice_fork() -> None:
+    """Begin anew in a child that was forked without Python's hooks, as uWSGI does it; call it before anything is used.
+
+    The first requests of such a child may come in several threads at once: one of them does it, the others wait.
+    """
+    if _pid != os.getpid():
+        with _notice_lock:
+            if _pid != os.getpid():
+                _after_in_child()
 
 
 def _before() -> None:
@@ -50,9 +63,11 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
+    global _pid
     _quiet.members.clear()
     for member in list(_members):
         member.after_fork_in_child()
+    _pid = os.getpid()
 
 
 os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

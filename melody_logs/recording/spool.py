@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 import time
 import uuid
 from pathlib import Path
 
-from .forking import follow_forks
+from .forking import follow_forks, notice_fork
 from .losses import LossCounter, SparseLog
 from .spool_census import count_other_spools
 from .spool_file import SpoolFile, is_damage
@@ -53,7 +52,6 @@ class Spool:
         follow_forks(self)
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         #: Names this process among the gaps.
         self.id = str(uuid.uuid4())
         #: Held by the drain while it touches spool files, never while it waits for the database. Taken before ``lock``.
@@ -75,8 +73,7 @@ class Spool:
 
         A number says which entry in this process, not how many: an attempt that failed uses one up.
         """
-        if self._pid != os.getpid():
-            self.after_fork_in_child()
+        notice_fork()
         with self.lock:
             # A signal handler may record while its thread is in here: its entry must not overtake in the same file.
             if self._is_appending:

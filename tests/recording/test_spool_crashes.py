@@ -53,6 +53,15 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, database_url: str, sta
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+def test_child_that_is_forked_without_hooks_keeps_what_many_threads_record_first(
+    tmp_path: Path, sqlite_url: str, start_process: StartProcess
+) -> None:
+    """uWSGI forks in C; the first requests of its process come at once."""
+    process = start_process(child("forked_in_c", tmp_path / "spool", sqlite_url, 25, 16), environment=ENVIRONMENT)
+    assert process.wait(timeout_seconds=110) == 0
+    assert process.output == "0\n"
+
+
 @pytest.mark.parametrize(
     "where",
     [
