@@ -21,6 +21,15 @@ HOST_NAME = "localhost"
 POSTGRESQL_TLS_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 
 
+#: Python 3.13 and newer ask for it, and for the identifiers of the keys.
+_MAY_SIGN = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    **dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"), False),
+    **dict.fromkeys(("key_agreement", "encipher_only", "decipher_only"), False),
+)
+
+
 class Authority:
     """A certificate authority in *folder*: ``ca`` for clients; ``chain`` and ``key`` for a server named localhost."""
 
@@ -32,11 +41,16 @@ class Authority:
         root = (
             _begin(issuer, issuer, authority_key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_MAY_SIGN, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
             .sign(authority_key, hashes.SHA256())
         )
         server = (
             _begin(_named(HOST_NAME), issuer, server_key.public_key())
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST_NAME)]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
             .sign(authority_key, hashes.SHA256())
         )
         self.ca.write_bytes(root.public_bytes(Encoding.PEM))
