@@ -71,7 +71,9 @@ def find_people(user_ids: Iterable[UserId | None]) -> People:
         by_id, complaint = _read(user_label(list(asked.values())), asked)
     except Exception as error:
         by_id, complaint = {}, ""
-        reason = cut_end(f"{type(error).__name__}: {error}", LONGEST_REASON)
+        # Drivers of databases go on with the statement in further lines.
+        said = str(error).strip().partition("\n")[0]
+        reason = cut_end(f"{type(error).__name__}: {said}", LONGEST_REASON)
         troubles.note(_TROUBLE, f"user_label failed: {reason}", _REMEDY, error)
     else:
         if complaint:

@@ -86,9 +86,9 @@ def say(word: str | None) -> str:
 
 
 def begin(text: str) -> str:
-    """Begin *text* with a capital, unless its first word is an address or a path."""
+    """Begin *text* with a capital, unless its first word is an address, a path or a name in code."""
     first = text.split(" ", 1)[0]
-    return text if ":/" in first or "/" in first else text[:1].upper() + text[1:]
+    return text if "/" in first or "_" in first else text[:1].upper() + text[1:]
 
 
 def count(kind: Kind, number: int) -> str:
