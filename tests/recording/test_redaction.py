@@ -10,7 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from melody_logs.recording import link_finder
@@ -186,6 +186,7 @@ def test_rules_find_nothing_in_a_link_that_they_are_spared(link: str) -> None:
 
 @given(text=hostile.texts, secret=st.text(st.characters(categories=["L", "N", "P"]), min_size=8, max_size=40))
 def test_a_known_secret_never_survives(text: str, secret: str) -> None:
+    assume(secret not in PLACEHOLDER)
     assert secret not in redact(text + secret + text, secrets=[secret]).text.replace(PLACEHOLDER, "\n")
 
 
