@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,19 +79,7 @@ class MariadbServer(Server):
         if installer is None:
             raise ProcessError("mariadb-install-db is not on the PATH; it belongs to the server's package")
         options = [f"--datadir={self.data_folder}", "--auth-root-authentication-method=normal", "--skip-test-db"]
-        done = subprocess.run(
-            [installer, "--no-defaults", *options, "--skip-name-resolve", *WITHOUT_FSYNC],
-            user=self.user_id,
-            extra_groups=None if self.user_id is None else [],
-            cwd=self.folder,
-            env={**os.environ, "HOME": str(self.folder)},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise ProcessError(
-                f"mariadb-install-db failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
+        self.make_data([installer, "--no-defaults", *options, "--skip-name-resolve", *WITHOUT_FSYNC])
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from sqlalchemy import make_url
 
 from .availability import missing
 from .binaries import Binary, postgresql_binaries
-from .processes import ProcessError
 from .server import Server, own_folder
 
 ADDRESS_VARIABLE = "TEST_POSTGRESQL_URL"
@@ -85,17 +83,7 @@ class PostgresqlServer(Server):
 
     def _create_cluster(self) -> None:
         options = ["-U", "tester", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-        done = subprocess.run(
-            [self.programs / "initdb", "-D", self.data_folder, *options],
-            user=self.user_id,
-            extra_groups=None if self.user_id is None else [],
-            cwd=self.folder,
-            env={**os.environ, "HOME": str(self.folder)},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise ProcessError(f"initdb failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+        self.make_data([self.programs / "initdb", "-D", self.data_folder, *options])
         with (self.data_folder / "postgresql.conf").open("a") as configuration:
             configuration.write(CONFIGURATION)
 

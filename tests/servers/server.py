@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -53,6 +55,21 @@ class Server(ABC):
         if self._process is None:
             raise ProcessError(f"{self.name} was never started")
         return self._process
+
+    def make_data(self, command: Sequence[str | Path]) -> None:
+        """Run the program that makes the server's data, as the server's user; raise ProcessError when it fails."""
+        done = subprocess.run(
+            command,
+            user=self.user_id,
+            extra_groups=None if self.user_id is None else [],
+            cwd=self.folder,
+            env={**os.environ, "HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            name = Path(command[0]).name
+            raise ProcessError(f"{name} failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
 
     def start(self) -> None:
         """Start the server, on the port it had before if it ran already; raise ProcessError when it cannot."""
