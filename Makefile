@@ -1,7 +1,7 @@
 # melody_logs: `make` lists what can be done here.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install run test test-long test-versions bench lint format lock screenshots clean
+.PHONY: help install run test test-long test-versions drills bench lint format lock screenshots clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="…"]'
@@ -24,6 +24,10 @@ test-long: install ## Run the tests that take many minutes
 test-versions: install ## Test every Python found, the lowest and the newest dependencies
 	@.venv/bin/python -m tests.servers
 	@exec .venv/bin/python -m pytest -m versions --timeout 3600 tests/packaging $(ARGS)
+
+drills: install ## Kill, freeze and cut off servers and processes: ARGS="-k F1 --drill-seed 7"
+	@.venv/bin/python -m tests.servers
+	@exec .venv/bin/python -m pytest -m "drills or fault" --timeout 3600 tests/drills $(ARGS)
 
 bench: install ## Measure against bare work, as ratios: ARGS="--only drain --rounds 5"
 	@.venv/bin/python -m tests.servers

@@ -25,9 +25,12 @@ Web
     ``open_page``          ``open_page(java_script_enabled=False, …) -> Page``: more pages, other options
     ``page_problems``      the list of what pages complained about; a test that expects some asserts and clears it
 
-A test marked ``long`` runs only in ``make test-long``. A server that cannot be had skips its tests, loudly; with
-``CI=true`` they fail. ``TEST_POSTGRESQL_URL``, ``TEST_MARIADB_URL``, ``TEST_REDIS_URL`` and ``TEST_CHROMIUM`` (a path)
-name given ones.
+Drills
+    ``drill``              what a drill measures and its seed: see ``tests.drills.reporting``
+
+A test marked ``long`` runs only in ``make test-long``, one marked ``drills`` only in ``make drills``. A server that
+cannot be had skips its tests, loudly; with ``CI=true`` they fail. ``TEST_POSTGRESQL_URL``, ``TEST_MARIADB_URL``,
+``TEST_REDIS_URL`` and ``TEST_CHROMIUM`` (a path) name given ones.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ pytest_plugins = [
     "tests.servers.redis_server",
     "tests.servers.browser",
     "tests.servers.web",
+    "tests.drills.reporting",
 ]
 
 
