@@ -45,6 +45,11 @@ class Entry(NamedTuple):
     values: dict[str, Any]
     amends: bool = False
 
+    @property
+    def is_folded(self) -> bool:
+        """Say whether it only adds to a row that counts many."""
+        return "folded_count" in self.values
+
 
 def build_sign_in(
     fields: Mapping[str, Any], *, facts: RequestFacts, key: bytes, event_id: str | None = None, amends: bool = False
@@ -153,6 +158,9 @@ def to_row(entry: Entry) -> RowWrite:
     columns, values = _COLUMNS[entry.kind], entry.values
     if not values.keys() <= columns:
         values = {name: value for name, value in values.items() if name in columns}
+    if entry.is_folded:
+        # It says little in the spool: one without an address has no location to wait for.
+        values = {"geo_state": "not_applicable", "last_at": values["occurred_at"], **values}
     return RowWrite(entry.kind, {**values, "event_id": entry.event_id}, entry.amends)
 
 

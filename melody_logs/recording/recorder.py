@@ -18,6 +18,7 @@ from ..vocabulary import EVENTS, Kind
 from .attempts import Attempt, current_attempts
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
+from .flood import FloodGuard
 from .request_facts import read_request_facts
 from .seams import Seams
 from .spool import Spool
@@ -41,6 +42,7 @@ class Recorder:
     seams: Seams
     spool: Spool
     drain_thread: DrainThread
+    flood: FloodGuard
     derive_key: Callable[[str], bytes]
     #: How long ``record_*`` waits for the database; None: not at all.
     direct_timeout_seconds: float | None
@@ -72,7 +74,8 @@ class Recorder:
     def finish_request(self) -> None:
         """Record what this request gathered since it was last asked."""
         for attempt in current_attempts().values():
-            if not attempt.is_settled or (attempt.event_id is not None and attempt.news):
+            is_known = attempt.event_id is not None and not attempt.is_folded
+            if not attempt.is_settled or (is_known and attempt.news):
                 self._write_attempt(attempt)
 
     def record_message(
@@ -89,7 +92,8 @@ class Recorder:
             facts = read_request_facts(self.settings)
             return build_message(kind, fields, facts=facts, settings=self.settings, event_id=event_id, amends=amends)
 
-        return self._record(kind, fields, build, is_known=event_id is not None)
+        entry = self._record(kind, fields, build, is_known=event_id is not None)
+        return entry and entry.event_id
 
     def _write_attempt(self, attempt: Attempt) -> str | None:
         amends = attempt.event_id is not None
@@ -105,11 +109,13 @@ class Recorder:
             return entry
 
         attempt.is_settled = True
-        event_id = self._record("sign-in", attempt.fields, build, is_known=amends)
-        if event_id is not None:
-            attempt.event_id = event_id
-            attempt.written = dict(attempt.fields)
-        return event_id
+        entry = self._record("sign-in", attempt.fields, build, is_known=amends)
+        if entry is None:
+            return None
+        attempt.event_id = entry.event_id
+        attempt.written = dict(attempt.fields)
+        attempt.is_folded = entry.is_folded
+        return entry.event_id
 
     def _identity_key(self) -> bytes | None:
         """Give the key of the identities' hashes; None in an app without a secret, whose health says so."""
@@ -120,8 +126,8 @@ class Recorder:
 
     def _record(
         self, kind: Kind, fields: dict[str, Any], build: Callable[[Mapping[str, Any]], Entry], *, is_known: bool
-    ) -> str | None:
-        """Append an entry; one that *is_known* has been written before and can be left out no more."""
+    ) -> Entry | None:
+        """Append an entry and return what was appended; one that *is_known* can be left out no more."""
         try:
             fields = self.seams.apply_transform(kind, fields)
             if not is_known and self.seams.excludes(kind, fields):
@@ -130,6 +136,7 @@ class Recorder:
             entry = build(fields)
             if marks:
                 entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
+            entry = self.flood.fold(entry)
             if not self._append(entry):
                 return None
         except Exception:
@@ -137,7 +144,7 @@ class Recorder:
             logger.exception("a %s entry could not be recorded; the host goes on", kind)
             return None
         self._announce(entry)
-        return entry.event_id
+        return entry
 
     def _append(self, entry: Entry) -> bool:
         """Spool the entry; False if neither disk nor memory took it: the spool has counted it as lost."""
@@ -161,7 +168,7 @@ class Recorder:
             _send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
 
     def _announce(self, entry: Entry) -> None:
-        _send(entry_recorded, kind=entry.kind, event_id=entry.event_id)
+        _send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
 
 
 def _send(signal: NamedSignal, **payload: Any) -> None:
