@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from .attempts import Attempt, current_attempts
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
+from .forking import notice_fork
 from .request_facts import read_request_facts
 from .seams import Seams
 from .spool import Spool
@@ -89,8 +91,15 @@ class Recorder:
             if event_id is not None:
                 # Only now: the host's transform sees the whole message both times.
                 fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
-            facts = read_request_facts(self.settings)
-            return build_message(kind, fields, facts=facts, settings=self.settings, event_id=event_id, amends=amends)
+            return build_message(
+                kind,
+                fields,
+                facts=read_request_facts(self.settings),
+                settings=self.settings,
+                event_id=event_id,
+                amends=amends,
+                without_body=self._has_little_room(),
+            )
 
         entry = self._record(kind, fields, build, is_known=event_id is not None)
         return entry and entry.event_id
@@ -116,6 +125,15 @@ class Recorder:
         attempt.written = dict(attempt.fields)
         attempt.is_folded = entry.is_folded
         return entry.event_id
+
+    def _has_little_room(self) -> bool:
+        """Say whether bodies would soon leave no room for what is recorded beside them."""
+        notice_fork()
+        try:
+            return any(file.is_nearly_full() for file in self.spool.own_files())
+        except sqlite3.Error:
+            # The append finds out by itself what is wrong with the file, and what to do.
+            return False
 
     def _identity_key(self) -> bytes | None:
         """Give the key of the identities' hashes; None in an app without a secret, whose health says so."""
