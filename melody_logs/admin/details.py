@@ -25,6 +25,7 @@ _DEEDS = {
     "unreadable": "what was given could not be turned into text",
     "invalid": "what was given was not usable and was left out",
     "failed": "the host's function failed, the entry was kept as it was",
+    "suspect": "the host's clock and the database's differ by more than five minutes",
     "imported": "taken over from a Melody Auth database",
 }
 
@@ -111,9 +112,10 @@ def _status(row: Any) -> words.Mark:
     return words.mark_of(words.STATUS_MARKS, row.status)
 
 
-def _happened_at(row: Any, now: datetime) -> Field:
+def _happened_at(row: Any, now: datetime, notes: _Notes) -> Field:
     when = moment(row.occurred_at, now)
-    return Field("When", f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact)
+    text = f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact
+    return Field("When", text, notes=notes.about("occurred_at"))
 
 
 def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
@@ -124,7 +126,7 @@ def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
             Field("Event", words.say(row.event), notes=notes.about("event")),
             Field("Reason", words.say(row.reason), notes=notes.about("reason")),
             Field("Method", words.say(row.method), notes=notes.about("method")),
-            _happened_at(row, now),
+            _happened_at(row, now, notes),
         ),
     )
 
@@ -191,7 +193,7 @@ def _message_happened(row: Any, now: datetime, notes: _Notes) -> Group:
         (
             Field("Status", "", notes=notes.about("status", "success"), mark=_status(row)),
             Field("Purpose", words.say(row.purpose), notes=notes.about("purpose")),
-            _happened_at(row, now),
+            _happened_at(row, now, notes),
             _field("Endpoint", row, "endpoint", notes, "mono"),
         ),
     )
