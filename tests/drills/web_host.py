@@ -62,6 +62,7 @@ class WebHost:
     def start_client(self, name: str, seed: int, *options: str) -> Process:
         """Start a client that notes what it is answered."""
         self.notes.append(self.folder / f"{name}.notes")
+        self.notes[-1].touch()
         command = [sys.executable, "-m", "tests.drills.history_client", self.port, name, seed, self.notes[-1], *options]
         return self.start_process([str(part) for part in command], name=name, environment=self.environment)
 
