@@ -33,7 +33,7 @@ COPIES_A_DATABASE = 25
 def test_every_copy_of_the_files_opens_and_holds_what_was_acknowledged(
     drill: Drill, is_long: bool, start_process: StartProcess, tmp_path: Path
 ) -> None:
-    copies = drill.choose(200, 8)
+    copies = drill.choose(200, 5)
     found = Counter[str]()
     for part in range(-(-copies // COPIES_A_DATABASE)):
         folder = tmp_path / f"part-{part}"
