@@ -252,7 +252,7 @@ def _check_gaps(state: State) -> Iterable[Finding]:
     with state.database.read() as connection:
         gaps = sum_gaps(connection)
     for gap in gaps:
-        text = f"{gap.lost:,} {gap.kind} entries were lost because disk and database were both gone"
+        text = f"{gap.lost:,} {gap.kind} entries were lost"
         yield Finding("Gap", "warning", text, "the table melody_gap says when", gap.last_at)
 
 

@@ -23,6 +23,7 @@ _DELETE_ENTRIES = 100
 #: The appender leaves checkpoints to the drain; this is its net where no drain runs, or the drain is stuck.
 _APPENDER_CHECKPOINT_PAGES = 16_384
 _BUSY_SECONDS = 0.1
+_ROOM_BYTES = 4 * PAGE_BYTES
 _SCHEMA = (
     "CREATE TABLE entry (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, appended_at REAL NOT NULL,"
     " body BLOB NOT NULL)",
@@ -101,6 +102,20 @@ class SpoolFile:
         """Add an entry; it survives the death of the process. The caller holds the lock."""
         (self._writer or self._open_writer()).execute(_APPEND, (number, kind, time.time(), body))
         self.last_appended = number
+
+    def prove_room(self) -> None:
+        """Write as much as a usual entry takes, and take it away again."""
+        with self.lock:
+            writer = self._writing()
+            with _transaction(writer):
+                writer.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM_BYTES,))
+                writer.execute("DELETE FROM meta WHERE name = 'room'")
+                writer.execute("INSERT OR REPLACE INTO meta VALUES ('proven_at', ?)", (str(time.time()),))
+
+    def delete(self, number: int) -> bool:
+        """Delete one entry; False if it is not there. Only in memory may there be holes."""
+        with self.lock:
+            return self._writing().execute("DELETE FROM entry WHERE number = ?", (number,)).rowcount > 0
 
     def read_batch(self) -> list[Spooled]:
         """Read the next entries that are not known to be drained: at most 1000 and about 4 MB, but at least one."""
@@ -281,8 +296,3 @@ def _size(path: Path) -> int:
 def is_full(batch: Sequence[Spooled]) -> bool:
     """Say whether a batch ended because of its size, so that more may wait behind it."""
     return len(batch) >= BATCH_ENTRIES or sum(len(spooled.body) for spooled in batch) >= BATCH_BYTES
-
-
-def is_damage(error: BaseException) -> bool:
-    """Say whether SQLite calls the file damaged, or none of its own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
