@@ -155,7 +155,7 @@ class SpoolFile:
         with self.lock:
             writer = self._writing()
             first, last = writer.execute("SELECT (SELECT min(number) FROM entry), max(number) FROM entry").fetchone()
-            dead = writer.execute("SELECT count(*) FROM dead_letter").fetchone()[0]
+            dead = dict(writer.execute("SELECT kind, count(*) FROM dead_letter GROUP BY kind").fetchall())
             if first is None:
                 return Waiting(0, self._used_bytes(writer) if dead else 0, None, dead)
             oldest = writer.execute("SELECT appended_at FROM entry WHERE number = ?", (first,)).fetchone()[0]
