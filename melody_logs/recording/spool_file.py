@@ -6,26 +6,23 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
 
+from .spool_connection import PAGE_BYTES, connect, transaction
 from .waiting import Waiting
 
 FORMAT = "1"
 BATCH_ENTRIES = 1000
 BATCH_BYTES = 4 * 1024 * 1024
-PAGE_BYTES = 4096
 #: From here on the bodies of messages are left out, so that there is room for what happened.
 NEARLY_FULL = 0.75
 #: Deletes hold the appender's lock, so they come in pieces of about half a millisecond.
 _DELETE_ENTRIES = 100
-#: The appender leaves checkpoints to the drain; this is its net where no drain runs, or the drain is stuck.
-_APPENDER_CHECKPOINT_PAGES = 16_384
-_BUSY_SECONDS = 0.1
+_ROOM_BYTES = 4 * PAGE_BYTES
 _SCHEMA = (
     "CREATE TABLE entry (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, appended_at REAL NOT NULL,"
     " body BLOB NOT NULL)",
@@ -82,7 +79,7 @@ class SpoolFile:
     def create(self, destination: str) -> None:
         """Make the tables of a new spool, in one transaction, for entries meant for the database *destination*."""
         writer = self._open_writer()
-        with _transaction(writer):
+        with transaction(writer):
             for statement in _SCHEMA:
                 writer.execute(statement)
             meta = {"format": FORMAT, "destination": destination, "created_at": datetime.now(UTC).isoformat()}
@@ -105,13 +102,27 @@ class SpoolFile:
         (self._writer or self._open_writer()).execute(_APPEND, (number, kind, time.time(), body))
         self.last_appended = number
 
+    def prove_room(self) -> None:
+        """Write as much as a usual entry takes, and take it away again."""
+        with self.lock:
+            writer = self._writing()
+            with transaction(writer):
+                writer.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM_BYTES,))
+                writer.execute("DELETE FROM meta WHERE name = 'room'")
+                writer.execute("INSERT OR REPLACE INTO meta VALUES ('proven_at', ?)", (str(time.time()),))
+
+    def delete(self, number: int) -> bool:
+        """Delete one entry; False if it is not there. Only in memory may there be holes."""
+        with self.lock:
+            return self._writing().execute("DELETE FROM entry WHERE number = ?", (number,)).rowcount > 0
+
     def read_batch(self) -> list[Spooled]:
         """Read the next entries that are not known to be drained: at most 1000 and about 4 MB, but at least one."""
         if self._alone or (self._reader is None and not self.is_in_place()):
             with self.lock:
                 return self._read(self._writing())
         if self._reader is None:
-            self._reader = self._connect()
+            self._reader = connect(self.path, alone=self._alone, synchronous=self._synchronous)
         return self._read(self._reader)
 
     def delete_drained(self) -> None:
@@ -129,7 +140,7 @@ class SpoolFile:
         """Move entries, given by number and error, to the dead letters, all or none."""
         with self.lock:
             writer = self._writing()
-            with _transaction(writer):
+            with transaction(writer):
                 for number, error in dead:
                     rows = writer.execute(_READ, (number - 1, 1)).fetchall()
                     if rows and rows[0][0] == number:
@@ -146,7 +157,7 @@ class SpoolFile:
         with self.lock:
             writer = self._writing()
             after = (self.drained_through,)
-            dead = writer.execute("SELECT count(*) FROM dead_letter").fetchone()[0]
+            dead = dict(writer.execute("SELECT kind, count(*) FROM dead_letter GROUP BY kind").fetchall())
             first = writer.execute("SELECT min(number) FROM entry WHERE number > ?", after).fetchone()[0]
             if first is None:
                 return Waiting(0, self._used_bytes(writer) if dead else 0, None, dead)
@@ -188,7 +199,7 @@ class SpoolFile:
     def checkpoint(self) -> int:
         """Bring the write-ahead log into the file while others append; return how many bytes the log holds."""
         if self._reader is None:
-            self._reader = self._connect()
+            self._reader = connect(self.path, alone=self._alone, synchronous=self._synchronous)
         _, pages, _ = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages) * PAGE_BYTES
 
@@ -245,47 +256,15 @@ class SpoolFile:
         return self._writer or self._open_writer()
 
     def _open_writer(self) -> sqlite3.Connection:
-        writer = self._connect()
+        writer = connect(self.path, alone=self._alone, synchronous=self._synchronous)
         if self._max_pages:
             writer.execute(f"PRAGMA max_page_count={self._max_pages}")
         self._writer = writer
         return writer
 
-    def _connect(self) -> sqlite3.Connection:
-        # "rw" makes no file: one that is gone must not come back empty under its old name.
-        name = f"{self.path.absolute().as_uri()}?mode=rw" if self.path else ":memory:"
-        connection = sqlite3.connect(
-            name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            if self.path:
-                if self._alone:
-                    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute(f"PRAGMA synchronous={self._synchronous}")
-                connection.execute(f"PRAGMA wal_autocheckpoint={_APPENDER_CHECKPOINT_PAGES}")
-            connection.execute("PRAGMA secure_delete=ON")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
 
 #: Connections of a parent process: closing one here could remove files that the parent uses.
 _abandoned: list[sqlite3.Connection] = []
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _size(path: Path) -> int:
@@ -298,8 +277,3 @@ def _size(path: Path) -> int:
 def is_full(batch: Sequence[Spooled]) -> bool:
     """Say whether a batch ended because of its size, so that more may wait behind it."""
     return len(batch) >= BATCH_ENTRIES or sum(len(spooled.body) for spooled in batch) >= BATCH_BYTES
-
-
-def is_damage(error: BaseException) -> bool:
-    """Say whether SQLite calls the file damaged, or none of its own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from melody_logs.recording import spool as spool_module
-from melody_logs.recording.spool import MEMORY_ENTRIES
+from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from melody_logs.state import state_of
 from melody_logs.storage.database import Database
 from melody_logs.storage.models import Gap
