@@ -13,6 +13,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
+from ..log_unavailable import LogUnavailable
 from ..recording.guard import guarded
 from ..recording.recorder import Recorder
 from ..recording.seams import read_user_id
@@ -68,21 +69,18 @@ def install(app: Flask, recorder: Recorder) -> None:
     views: Mapping[str, WatchedView] = recorder.seams.watched_views
 
     @guarded
-    def remember_user() -> _Watched | None:
+    def begin() -> None:
         current = _current_request()
         if _watched_view(views, current) is None:
-            return None
+            return
         watched = _watched(current)
         watched.user_before = _attempted(_session_user, "the user before the request")
-        return watched
-
-    def begin() -> None:
-        watched = remember_user()
-        if watched is not None:
-            # One that is refused here has been told so, and is not noted.
-            watched.is_noted = True
+        try:
             recorder.require_log("sign-in")
-            watched.is_noted = False
+        except LogUnavailable:
+            # The host has been told so: the attempt is not noted as well.
+            watched.is_noted = True
+            raise
 
     def finish(response: Response) -> Response:
         _finish(recorder, views, response)
@@ -118,6 +116,7 @@ def _watched(current: Any) -> _Watched:
     return watched
 
 
+@guarded
 def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
     try:
         if response is not None:

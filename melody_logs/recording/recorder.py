@@ -6,39 +6,36 @@ the app has set ``MELODY_LOGS_ON_FAILURE`` to ``fail_closed``.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
-from blinker import NamedSignal
-from flask import current_app, has_app_context, has_request_context
+from flask import has_request_context
 
 from ..errors import ConfigurationError
 from ..log_unavailable import LogUnavailable
 from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
 from ..vocabulary import EVENTS, Kind
+from .announcing import Announcer
 from .attempts import Attempt, current_attempts
+from .degradation import Degradation
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
 from .forking import notice_fork
+from .losses import SparseLog
 from .request_facts import read_request_facts
 from .seams import Seams
 from .spool import Spool
 
 P = ParamSpec("P")
 T = TypeVar("T")
-logger = logging.getLogger("melody_logs")
 
 #: What a message says in its first phase and need not say again.
 _SAID_ONCE = frozenset({"receiver", "subject", "content", "content_type", "template", "purpose"})
-#: The signals being sent, so that a receiver that records does not call itself without end.
-_being_sent: ContextVar[frozenset[str]] = ContextVar("melody_logs_being_sent", default=frozenset())
 
 
 def _never_raising(
@@ -78,7 +75,13 @@ class Recorder:
     direct_timeout_seconds: float | None
     failures: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
-    is_degraded: bool = False
+    degradation: Degradation = field(init=False)
+    log: SparseLog = field(default_factory=SparseLog)
+    signals: Announcer = field(default_factory=Announcer)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing told."""
+        self.degradation = Degradation(self.spool)
 
     @_never_raising
     def record_sign_in(self, fields: dict[str, Any], *, strict: bool = False) -> str | None:
@@ -195,7 +198,8 @@ class Recorder:
         """Count an entry that an error inside melody_logs has lost; call it in the handler of the error."""
         self.failures[kind] = self.failures.get(kind, 0) + 1
         self.spool.losses.count(kind)
-        logger.exception("a %s entry could not be recorded; the host goes on", kind)
+        self.log.warn(f"a {kind} entry could not be recorded and is lost; the host goes on", with_traceback=True)
+        self._tell_if_degraded(lost=True)
 
     def _record(
         self,
@@ -224,13 +228,13 @@ class Recorder:
         except Exception as error:
             self._give_up(kind, error, strict)
             return None
-        self._announce(entry)
+        self.signals.send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         return entry
 
     def _give_up(self, kind: Kind, error: Exception, strict: bool) -> None:
         """Refuse what an error inside melody_logs has lost, or count it; call it in the handler of the error."""
         if strict and self.settings.fails_closed:
-            logger.exception("a %s entry could not be recorded and is refused", kind)
+            self.log.warn(f"a {kind} entry could not be recorded and is refused", with_traceback=True)
             self._refuse(kind, f"an error inside melody_logs: {type(error).__name__}")
         self.lose(kind)
 
@@ -256,33 +260,10 @@ class Recorder:
         )
 
     def _tell_if_degraded(self, *, lost: bool) -> None:
-        """Emit ``logs_degraded`` when the spool begins to fall back, and for every lost entry."""
-        problem = self.spool.problem()
-        is_news = problem is not None and not self.is_degraded
-        self.is_degraded = problem is not None
-        if lost or is_news:
-            reason = problem or "the spool takes no more entries"
-            _send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
-
-    def _announce(self, entry: Entry) -> None:
-        try:
-            _send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
-        except Exception:  # it is recorded all the same
-            logger.exception("a %s entry could not be announced", entry.kind)
-
-
-def _send(signal: NamedSignal, **payload: Any) -> None:
-    """Emit a signal, but not to a receiver of that same signal at work: what it records is not announced."""
-    under_way = _being_sent.get()
-    if not signal.receivers or signal.name in under_way or not has_app_context():
-        return
-    token = _being_sent.set(under_way | {signal.name})
-    try:
-        signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
-    except Exception:
-        logger.exception('a receiver of the signal "%s" raised', signal.name)
-    finally:
-        _being_sent.reset(token)
+        """Emit ``logs_degraded`` when something has become worse, and for every lost entry."""
+        reason = self.degradation.find_news(self.drain_thread.drain_state, is_lost=lost)
+        if reason is not None:
+            self.signals.send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
 
 
 def _event_of(fields: Mapping[str, Any]) -> str:
