@@ -42,6 +42,9 @@ class Settings:
     drain_in_process: bool = _key(True, types.boolean, "Drain by a thread of each web process.")
     drain_interval_seconds: float = _key(0.25, types.number(0.01, 60), "Pause of the drain between batches.", "s")
 
+    flood_whole_per_minute: int = _key(
+        20, types.integer(0, 1_000_000), "Like failures a minute kept whole; more are counted in one row. 0: all whole."
+    )
     body_max_kilobytes: int = _key(256, types.integer(0, 16_384), "Longer message bodies are cut.", "KB")
     pending_minutes: int = _key(15, types.integer(1, 10_080), "A message pending longer becomes unknown.", "minutes")
     clean_days: int = _key(30, types.integer(1, 36_500), "Age from which the Clean button deletes.", "days")

@@ -21,7 +21,10 @@ Inside a request, every signal and hook that sees the same attempt adds its fact
 """
 
 entry_recorded = _namespace.signal("melody-logs-entry-recorded")
-"""Emitted after an entry was appended to the spool. Keywords: ``kind`` (text), ``event_id`` (text)."""
+"""Emitted after an entry was appended to the spool. Keywords: ``kind`` (text), ``event_id`` (text), ``folded`` (bool).
+
+``folded`` says that the flood guard counted the attempt: ``event_id`` is then the id of the row that counts many.
+"""
 
 logs_degraded = _namespace.signal("melody-logs-degraded")
 """Emitted when recording falls back or loses entries. Keywords: ``reason`` (text), ``lost`` (count by kind)."""

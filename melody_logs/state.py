@@ -13,6 +13,7 @@ from .errors import ConfigurationError, NotInitialisedError
 from .geolocation.locate import Locator
 from .recording.drain import Drain
 from .recording.drain_thread import DrainThread
+from .recording.flood import FloodGuard
 from .recording.recorder import Recorder
 from .recording.seams import Seams
 from .recording.spool import Spool
@@ -82,6 +83,7 @@ def make_state(app: Flask, db: Any, settings: Settings, seams: Seams) -> State:
         seams=seams,
         spool=spool,
         drain_thread=drain_thread,
+        flood=FloodGuard(settings.flood_whole_per_minute),
         derive_key=derive,
         direct_timeout_seconds=_direct_timeout(settings, destination),
     )

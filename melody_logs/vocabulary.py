@@ -35,6 +35,9 @@ STATUS_RANK = {
 }
 SUCCESS_STATUSES = ("sent", "suppressed", "delivered")
 
+#: A counted row of sign-ins has at most so many examples of what it counts.
+MOST_SAMPLES = 5
+
 #: States of a sign-in's location. ``pending`` and ``failed`` rows have none yet.
 GEO_STATES = ("pending", "done", "not_applicable", "not_found", "failed")
 

@@ -103,7 +103,7 @@ def test_every_signal_is_documented_with_its_payload() -> None:
     named = {name for name, value in vars(signals).items() if name[0] != "_" and hasattr(value, "send")}
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", page("recording.md"), re.M))
     assert named <= set(rows)
-    for name, words in (("entry_recorded", ("kind", "event_id")), ("logs_degraded", ("reason", "lost"))):
+    for name, words in (("entry_recorded", ("kind", "event_id", "folded")), ("logs_degraded", ("reason", "lost"))):
         assert all(f"`{word}`" in rows[name] for word in words)
 
 

@@ -69,6 +69,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         DIRECT_TIMEOUT_MILLISECONDS="100",
         DRAIN_IN_PROCESS="off",
         DRAIN_INTERVAL_SECONDS="0.5",
+        FLOOD_WHOLE_PER_MINUTE="0",
         BODY_MAX_KILOBYTES="16",
         PENDING_MINUTES="5",
         CLEAN_DAYS=" 7 ",
@@ -89,7 +90,8 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds) == (7, 0.5)
-    assert len(describe()) == 28, "a new key needs its text form here"
+    assert settings.flood_whole_per_minute == 0
+    assert len(describe()) == 29, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..vocabulary import Kind
 from . import words
+from .counted import is_total
 from .countries import name_country
 from .people import People
 from .tables import present_location
@@ -17,7 +18,7 @@ from .visible_text import reveal, reveal_lines
 _DEEDS = {
     "cut": "cut to the size limit",
     "redacted": "secrets were replaced before it was stored",
-    "withheld": "withheld, because secrets could not be removed safely",
+    "withheld": "withheld: secrets could not be removed safely, or the spool was nearly full",
     "masked": "masked before it was stored",
     "hashed": "only a keyed hash was kept",
     "cleaned": "characters that cannot be stored were replaced",
@@ -25,6 +26,8 @@ _DEEDS = {
     "unreadable": "what was given could not be turned into text",
     "invalid": "what was given was not usable and was left out",
     "failed": "the host's function failed, the entry was kept as it was",
+    "total": "counts failures of any name and network, beyond those that are told apart",
+    "nearly_full": "more than three quarters full, so the body was left out",
     "imported": "taken over from a Melody Auth database",
 }
 
@@ -104,7 +107,7 @@ def _field(name: str, row: Any, column: str, notes: _Notes, style: str = "") -> 
 
 
 def _outcome(row: Any) -> words.Mark:
-    return words.mark_of(words.OUTCOME_MARKS, row.outcome)
+    return words.outcome_mark(row.outcome, row.folded_count)
 
 
 def _status(row: Any) -> words.Mark:
@@ -112,8 +115,24 @@ def _status(row: Any) -> words.Mark:
 
 
 def _happened_at(row: Any, now: datetime) -> Field:
-    when = moment(row.occurred_at, now)
-    return Field("When", f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact)
+    return Field("When", _say_moment(row.occurred_at, now))
+
+
+def _say_moment(instant: datetime, now: datetime) -> str:
+    when = moment(instant, now)
+    return f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact
+
+
+def _attempts_happened(row: Any, now: datetime) -> tuple[Field, ...]:
+    """Say when an attempt was, or how many a counted row stands for, and when the first and last were."""
+    if row.folded_count is None:
+        return (_happened_at(row, now),)
+    whose = "" if is_total(row) else "; the other facts are those of the first"
+    return (
+        Field("Attempts", f"{row.folded_count:,}{whose}"),
+        Field("First", _say_moment(row.occurred_at, now)),
+        Field("Last", _say_moment(row.last_at or row.occurred_at, now)),
+    )
 
 
 def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
@@ -124,16 +143,19 @@ def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
             Field("Event", words.say(row.event), notes=notes.about("event")),
             Field("Reason", words.say(row.reason), notes=notes.about("reason")),
             Field("Method", words.say(row.method), notes=notes.about("method")),
-            _happened_at(row, now),
+            *_attempts_happened(row, now),
         ),
     )
 
 
 def _sign_in_who(row: Any, notes: _Notes, people: People) -> Group:
+    # Anybody can type anybody's name: who it belongs to has not been part of it.
+    is_claimed = row.outcome != "success" and not row.user_id
+    name = "Identity as typed, not verified" if is_claimed else "Identity as typed"
     return Group(
         "Who",
         (
-            _field("Identity as typed", row, "identity", notes, "mono"),
+            _field(name, row, "identity", notes, "mono"),
             *_user(row, people),
             _field("User id", row, "user_id", notes, "mono"),
             _field("Identity hash", row, "identity_hash", notes, "mono"),

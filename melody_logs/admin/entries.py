@@ -9,6 +9,7 @@ from ..storage.queries import Filters, find, page_by_number
 from ..vocabulary import MESSAGE_KINDS, TITLES, Kind
 from . import words
 from .addresses import read_row_id, require_enabled
+from .counted import present_samples
 from .details import present_entry
 from .message_body import present_body
 from .overview import describe_retention
@@ -76,6 +77,7 @@ def show_entry(kind: Kind, row_id: str) -> str:
         heading=heading,
         line=present_rows(kind, [row], now, people).lines[0],
         groups=groups,
+        samples=() if is_message else present_samples(row, now),
         body=present_body(row, request.args.get("view")) if is_message else None,
         body_url=url_for(".message_body", kind=kind, row_id=row.id) if is_message else "",
     )

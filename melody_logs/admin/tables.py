@@ -11,6 +11,7 @@ from flask import url_for
 
 from ..vocabulary import Kind
 from . import words
+from .counted import is_total
 from .countries import name_country
 from .people import People
 from .times import Moment, moment
@@ -22,6 +23,7 @@ _SHORT_ADDRESS = 20
 #: In a narrow page longer text may be cut by its column, so it is whole on hover.
 _SURELY_SHOWN = 12
 _LONGEST_LABEL = 32
+_NOT_TOLD_APART = "Not told apart"
 _LONGEST_PROSE = 72
 
 
@@ -87,6 +89,8 @@ def present_location(row: Any) -> Cell:
         "not_found": ("Unknown", "Location unknown (address not in the database)"),
         "failed": ("Unknown", "Location unknown (looking it up failed)"),
     }
+    if is_total(row):
+        return Cell(_NOT_TOLD_APART, title="The row counts attempts from any network", style="muted")
     if not row.ip:
         return Cell("Unknown", title="Location unknown (no address)", style="muted")
     text, title = reasons.get(row.geo_state, ("Unknown", "Location unknown"))
@@ -99,8 +103,8 @@ def _sign_in_line(row: Any, now: datetime, people: People) -> Line:
         how = f"{words.say(row.event)}: {how[:1].lower()}{how[1:]}" if how else words.say(row.event)
     return Line(
         url=url_for(".entry", kind="sign-in", row_id=row.id),
-        mark=words.mark_of(words.OUTCOME_MARKS, row.outcome),
-        name=_name(row.identity, row.user_id, "No name given"),
+        mark=words.outcome_mark(row.outcome, row.folded_count),
+        name=_name(row.identity, row.user_id, _NOT_TOLD_APART if is_total(row) else "No name given"),
         cells=(
             *_user(row, people),
             _prose(how),

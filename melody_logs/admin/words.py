@@ -73,6 +73,16 @@ def mark_of(marks: dict[str, Mark], word: str | None) -> Mark:
     return Mark("question", say(word) or "Unknown", "wait")
 
 
+def outcome_mark(outcome: str, folded_count: int | None) -> Mark:
+    """Mark the outcome of a sign-in row, which may count many attempts: "Failed", and how many times."""
+    mark = mark_of(OUTCOME_MARKS, outcome)
+    return (
+        mark
+        if folded_count is None
+        else Mark("layers", f"{mark.word} \N{MULTIPLICATION SIGN} {folded_count:,}", mark.tone)
+    )
+
+
 def say(word: str | None) -> str:
     """Turn a word into a phrase: ``wrong_password`` → "Wrong password", ``oauth:github`` → "OAuth (github)"."""
     if not word:

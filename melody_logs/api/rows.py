@@ -100,6 +100,31 @@ class Detail(Written, fields.String):
         return _write_location(parts) if any(parts.values()) else None
 
 
+class SampleSchema(Schema):
+    """One of the attempts that a counted sign-in stands for."""
+
+    occurredAt = fields.DateTime()
+    ip = fields.String(allow_none=True)
+    identity = fields.String(allow_none=True)
+    userAgent = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+    method = fields.String(allow_none=True)
+
+
+class Samples(Written, fields.List):  # type: ignore[type-arg]
+    """Some of the attempts that a counted sign-in stands for; None for a row that is one attempt."""
+
+    def write(self, value: str | None, *beside: Any) -> list[dict[str, Any]] | None:
+        """Read the JSON text of the samples; a counted row may wait for its first one."""
+        return None if value is None else [_sample(sample) for sample in json.loads(value)]
+
+
+def _sample(stored: dict[str, Any]) -> dict[str, Any]:
+    moment = format_instant(datetime.fromisoformat(stored["occurred_at"]))
+    texts = {name: stored.get(name) for name in ("ip", "identity", "reason", "method")}
+    return {"occurredAt": moment, "userAgent": stored.get("user_agent"), **texts}
+
+
 def _part(value: float | str | None) -> str:
     if value is None:
         return ""
@@ -149,6 +174,9 @@ class SignInSchema(RowSchema):
     city = fields.String(allow_none=True)
     latitude = fields.Float(allow_none=True)
     longitude = fields.Float(allow_none=True)
+    foldedCount = fields.Integer(attribute="folded_count", allow_none=True)
+    lastAt = Instant(attribute="last_at", allow_none=True)
+    samples = Samples(fields.Nested(SampleSchema), allow_none=True, dump_only=True)
 
 
 ROW_SCHEMAS: dict[Kind, RowSchema] = {"email": MessageSchema(), "sms": MessageSchema(), "sign-in": SignInSchema()}

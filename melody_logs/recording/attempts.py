@@ -16,13 +16,15 @@ _RESULT = ("outcome", "success")
 class Attempt:
     """One attempt: the facts so far, and once it was written, its event id and what was written.
 
-    ``is_settled`` once it was written, left out by the host, or lost: none of these is tried again.
+    ``is_settled`` once it was written, left out by the host, or lost: none of these is tried again. ``is_folded`` if it
+    was counted in the row of many: what is known later of it alone is not written.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
     event_id: str | None = None
     written: dict[str, Any] = field(default_factory=dict)
     is_settled: bool = False
+    is_folded: bool = False
 
     def add(self, fields: dict[str, Any], *, only_missing: bool) -> None:
         """Add facts; later ones win, unless they may only fill what is *only_missing*."""

@@ -45,6 +45,11 @@ class Entry(NamedTuple):
     values: dict[str, Any]
     amends: bool = False
 
+    @property
+    def is_folded(self) -> bool:
+        """Say whether it only adds to a row that counts many."""
+        return "folded_count" in self.values
+
 
 def build_sign_in(
     fields: Mapping[str, Any], *, facts: RequestFacts, key: bytes, event_id: str | None = None, amends: bool = False
@@ -90,12 +95,15 @@ def build_message(
     settings: Settings,
     event_id: str | None = None,
     amends: bool = False,
+    without_body: bool = False,
 ) -> Entry:
     """Make the entry of an email or SMS from the keywords of ``record_email`` and ``record_sms``; never raises.
 
     Without a ``status``, ``success`` decides. Content, subject and answer are redacted; if that fails they are withheld
     (None, mark ``content:withheld``) and the rest is kept. The facts of the request are left out when a known event is
     amended: a delivery report comes in a request of its own.
+
+    :param without_body: leave the body out for want of room (mark ``spool:nearly_full``).
     """
     marks = Marks()
     if amends and event_id is not None:
@@ -116,7 +124,8 @@ def build_message(
         "request_id": _line(fields, "request_id", 128, marks, facts.request_id),
         "flow_id": _line(fields, "flow_id", 128, marks),
     }
-    values |= protect_texts(fields, limit_bytes=settings.body_max_kilobytes * 1024, marks=marks)
+    limit_bytes = settings.body_max_kilobytes * 1024
+    values |= protect_texts(fields, limit_bytes=limit_bytes, marks=marks, without_body=without_body)
     values["marks"] = marks.text()
     return Entry(kind, _read_event_id(event_id), values, amends)
 
@@ -153,6 +162,9 @@ def to_row(entry: Entry) -> RowWrite:
     columns, values = _COLUMNS[entry.kind], entry.values
     if not values.keys() <= columns:
         values = {name: value for name, value in values.items() if name in columns}
+    if entry.is_folded:
+        # It says little in the spool: one without an address has no location to wait for.
+        values = {"geo_state": "not_applicable", "last_at": values["occurred_at"], **values}
     return RowWrite(entry.kind, {**values, "event_id": entry.event_id}, entry.amends)
 
 

@@ -29,18 +29,25 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+\-]+")
 _SHORT_TYPES = {"html": "text/html", "text": "text/plain", "plain": "text/plain", "txt": "text/plain"}
 
 
-def protect_texts(fields: Mapping[str, Any], *, limit_bytes: int, marks: Marks) -> dict[str, Any]:
+def protect_texts(
+    fields: Mapping[str, Any], *, limit_bytes: int, marks: Marks, without_body: bool = False
+) -> dict[str, Any]:
     """Return the columns ``content``, ``content_type``, ``content_bytes``, ``subject`` and ``response``; never raises.
 
     If the redactor fails, all three texts are None and the mark ``content:withheld`` is set.
 
     :param limit_bytes: most bytes of the body in UTF-8.
+    :param without_body: there is no room for it: its type and length are kept.
     """
     content = fields.get("content")
     values: dict[str, Any] = {"content_type": "text/plain", "content_bytes": 0}
     try:
         values["content_type"] = _read_content_type(fields.get("content_type"), content, marks)
         values["content_bytes"] = _count_bytes(content)
+        if without_body and content is not None:
+            marks.add("content:withheld")
+            marks.add("spool:nearly_full")
+            fields = {**fields, "content": None}
         values |= _redact_texts(fields, limit_bytes, marks)
     except Exception:
         logger.exception("the texts of a message could not be redacted; they are withheld and the rest is kept")

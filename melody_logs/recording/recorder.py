@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from ..vocabulary import EVENTS, Kind
 from .attempts import Attempt, current_attempts
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
+from .flood import FloodGuard
+from .forking import notice_fork
 from .request_facts import read_request_facts
 from .seams import Seams
 from .spool import Spool
@@ -60,6 +63,7 @@ class Recorder:
     seams: Seams
     spool: Spool
     drain_thread: DrainThread
+    flood: FloodGuard
     derive_key: Callable[[str], bytes]
     #: How long ``record_*`` waits for the database; None: not at all.
     direct_timeout_seconds: float | None
@@ -93,7 +97,8 @@ class Recorder:
     def finish_request(self) -> None:
         """Record what this request gathered since it was last asked."""
         for attempt in current_attempts().values():
-            if not attempt.is_settled or (attempt.event_id is not None and attempt.news):
+            is_known = attempt.event_id is not None and not attempt.is_folded
+            if not attempt.is_settled or (is_known and attempt.news):
                 self._write_attempt(attempt)
 
     @_never_raising
@@ -108,10 +113,18 @@ class Recorder:
             if event_id is not None:
                 # Only now: the host's transform sees the whole message both times.
                 fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
-            facts = read_request_facts(self.settings)
-            return build_message(kind, fields, facts=facts, settings=self.settings, event_id=event_id, amends=amends)
+            return build_message(
+                kind,
+                fields,
+                facts=read_request_facts(self.settings),
+                settings=self.settings,
+                event_id=event_id,
+                amends=amends,
+                without_body=self._has_little_room(),
+            )
 
-        return self._record(kind, fields, build, is_known=event_id is not None)
+        entry = self._record(kind, fields, build, is_known=event_id is not None)
+        return entry and entry.event_id
 
     def _write_attempt(self, attempt: Attempt) -> str | None:
         amends = attempt.event_id is not None
@@ -127,11 +140,22 @@ class Recorder:
             return entry
 
         attempt.is_settled = True
-        event_id = self._record("sign-in", attempt.fields, build, is_known=amends)
-        if event_id is not None:
-            attempt.event_id = event_id
-            attempt.written = dict(attempt.fields)
-        return event_id
+        entry = self._record("sign-in", attempt.fields, build, is_known=amends)
+        if entry is None:
+            return None
+        attempt.event_id = entry.event_id
+        attempt.written = dict(attempt.fields)
+        attempt.is_folded = entry.is_folded
+        return entry.event_id
+
+    def _has_little_room(self) -> bool:
+        """Say whether bodies would soon leave no room for what is recorded beside them."""
+        notice_fork()
+        try:
+            return any(file.is_nearly_full() for file in self.spool.own_files())
+        except sqlite3.Error:
+            # The append finds out by itself what is wrong with the file, and what to do.
+            return False
 
     def _identity_key(self) -> bytes | None:
         """Give the key of the identities' hashes; None in an app without a secret, whose health says so."""
@@ -142,8 +166,8 @@ class Recorder:
 
     def _record(
         self, kind: Kind, fields: dict[str, Any], build: Callable[[Mapping[str, Any]], Entry], *, is_known: bool
-    ) -> str | None:
-        """Append an entry; one that *is_known* has been written before and can be left out no more."""
+    ) -> Entry | None:
+        """Append an entry and return what was appended; one that *is_known* can be left out no more."""
         try:
             fields = self.seams.apply_transform(kind, fields)
             if not is_known and self.seams.excludes(kind, fields):
@@ -152,13 +176,14 @@ class Recorder:
             entry = build(fields)
             if marks:
                 entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
+            entry = self.flood.fold(entry)
             if not self._append(entry):
                 return None
         except Exception:
             self._note_failure(kind)
             return None
         self._announce(entry)
-        return entry.event_id
+        return entry
 
     def _note_failure(self, kind: str) -> None:
         self.failures[kind] = self.failures.get(kind, 0) + 1
@@ -187,7 +212,7 @@ class Recorder:
 
     def _announce(self, entry: Entry) -> None:
         try:
-            _send(entry_recorded, kind=entry.kind, event_id=entry.event_id)
+            _send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         except Exception:  # it is recorded all the same
             logger.exception("a %s entry could not be announced", entry.kind)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 import uuid
@@ -18,6 +19,8 @@ FORMAT = "1"
 BATCH_ENTRIES = 1000
 BATCH_BYTES = 4 * 1024 * 1024
 PAGE_BYTES = 4096
+#: From here on the bodies of messages are left out, so that there is room for what happened.
+NEARLY_FULL = 0.75
 #: Deletes hold the appender's lock, so they come in pieces of about half a millisecond.
 _DELETE_ENTRIES = 100
 #: The appender leaves checkpoints to the drain; this is its net where no drain runs, or the drain is stuck.
@@ -158,6 +161,14 @@ class SpoolFile:
         return (
             self._max_pages is not None and self.file_bytes() + self.log_bytes() >= 0.8 * self._max_pages * PAGE_BYTES
         )
+
+    def is_nearly_full(self) -> bool:
+        """Say whether entries take three quarters of the file's limit; two looks at sizes, unless they may."""
+        limit = NEARLY_FULL * (self._max_pages or math.inf) * PAGE_BYTES
+        if self.file_bytes() + self.log_bytes() < limit:
+            return False
+        with self.lock:
+            return self._used_bytes(self._writing()) >= limit
 
     def is_in_place(self) -> bool:
         """Say whether the file is still there under its name."""

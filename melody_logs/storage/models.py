@@ -120,6 +120,13 @@ class SignInLog(EntryColumns, Base):
     geo_source: Mapped[str | None] = mapped_column(String(64))
     #: How many it took, written with the result.
     geo_attempts: Mapped[int] = mapped_column(Integer, default=0)
+    #: How many attempts the row stands for, if it is a counted one; NULL for an attempt of its own.
+    folded_count: Mapped[int | None] = mapped_column(BigInteger)
+    #: When the last of them was; the first is ``occurred_at``.
+    last_at: Mapped[datetime | None]
+    #: Some that differ, as a JSON list of objects: ``occurred_at``, ``ip``, ``identity``, ``user_agent``, ``reason``,
+    #: ``method``.
+    samples: Mapped[str | None] = mapped_column(LongText)
 
     __table_args__ = (
         Index(None, "event_id"),

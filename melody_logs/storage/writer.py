@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from ..vocabulary import STATUS_RANK, Kind
+from ..vocabulary import Kind
+from .merging import merge_values
 from .models import TABLES, Position
 from .rows import insert_rows, update_rows
 from .totals import TotalsChange, hour_of
@@ -210,39 +211,6 @@ def _find_known(connection: Connection, kind: Kind, event_ids: list[str]) -> dic
         for row in connection.execute(rows):
             known[row.event_id] = row
     return known
-
-
-def merge_values(kind: Kind, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Join two phases of an event.
-
-    A sign-in's later facts fill only what is missing: what was said explicitly stays. A message follows its status: a
-    later phase wins, an earlier one that arrives late only fills what is missing.
-    """
-    given = {name: value for name, value in new.items() if value is not None}
-    kept = {name: value for name, value in old.items() if value is not None}
-    if kind == "sign-in":
-        merged = given | kept
-        if not old.get("user_id"):
-            merged["user_id_is_integer"] = new.get("user_id_is_integer", False)
-        if not old.get("ip") and new.get("ip"):
-            # Only now is there an address that a location can be found for.
-            merged["geo_state"] = new.get("geo_state", "pending")
-        return _joined_marks(old, new, merged)
-    later = STATUS_RANK.get(new.get("status", ""), 0) >= STATUS_RANK.get(old.get("status", ""), 0)
-    merged = kept | given if later else given | kept
-    for name in ("occurred_at", "event_id"):
-        merged[name] = old[name]
-    if not new.get("user_id"):
-        merged["user_id_is_integer"] = old.get("user_id_is_integer", False)
-    if not new.get("content") and old.get("content"):
-        merged |= {name: old[name] for name in ("content", "content_type", "content_bytes") if name in old}
-    return _joined_marks(old, new, merged)
-
-
-def _joined_marks(old: dict[str, Any], new: dict[str, Any], merged: dict[str, Any]) -> dict[str, Any]:
-    words = dict.fromkeys(f"{old.get('marks') or ''} {new.get('marks') or ''}".split())
-    merged["marks"] = " ".join(words)[:1024] or None
-    return merged
 
 
 def _amend(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,11 +16,13 @@ from melody_logs.storage.models import MODELS
 from melody_logs.vocabulary import KINDS, Kind
 from tests.admin.conftest import PREFIX, MakeApp, on_each_database
 from tests.admin.samples import HOSTILE_BODY, HTML_BODY
-from tests.storage.rows import message, sign_in, write
+from tests.storage.rows import NOW, message, sign_in, write
 
 Read = Callable[..., str]
+#: How the icon of many begins.
+LAYERS = '<path d="M8 2l6 3.2-6 3.2-6-3.2z'
 #: Inner state of finding the location, and what is shown as something else.
-NOT_SHOWN = {"user_id_is_integer", "geo_attempts", "geo_state", "content"}
+NOT_SHOWN = {"user_id_is_integer", "geo_attempts", "geo_state", "content", "samples"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,6 +57,63 @@ def test_a_sign_in_says_what_who_where_and_with_what(read: Read) -> None:
         "Mozilla/5.0",
     ):
         assert words in text
+
+
+SAMPLES = [
+    {"occurred_at": NOW.isoformat(), "ip": f"203.0.113.{number}", "identity": None, "user_agent": "<b>Tool</b>\u202e"}
+    | {"reason": "wrong_password", "method": None}
+    for number in range(2)
+]
+
+
+@pytest.mark.parametrize("path", ["", "/1"])
+def test_counted_row_says_how_many_it_stands_for(make_app: MakeApp, path: str) -> None:
+    app = make_app(filled=False)
+    write(state_of(app).database, sign_in(outcome="failure", folded_count=1234, last_at=NOW, samples="[]"))
+    text = app.test_client().get(f"{PREFIX}/sign-in{path}").text
+    assert re.search(r'<span class="ml-mark ml-bad"><svg.*?</svg>Failed \N{MULTIPLICATION SIGN} 1,234</span>', text)
+    assert LAYERS in text
+
+
+def test_counted_row_shows_its_first_and_last_time_and_its_samples(make_app: MakeApp) -> None:
+    app = make_app(filled=False)
+    counted = {"folded_count": 7, "last_at": NOW + timedelta(seconds=40), "samples": json.dumps(SAMPLES)}
+    write(state_of(app).database, sign_in(outcome="failure", **counted), sign_in())
+    text = app.test_client().get(f"{PREFIX}/sign-in/1").text
+    for words in ("14 Mar 2026, 15:09:26 UTC", "14 Mar 2026, 15:10:06 UTC", "7; the other facts are those"):
+        assert words in text
+    rows = re.findall(r"<tr>.*?</tr>", text.partition("ml-samples-title")[2], re.DOTALL)[1:]
+    assert [re.findall(r"203\.0\.113\.\d", row)[0] for row in rows] == ["203.0.113.0", "203.0.113.1"]
+    assert all("&lt;b&gt;Tool&lt;/b&gt;[U+202E]" in row and "Wrong password" in row for row in rows)
+    assert "ml-samples" not in app.test_client().get(f"{PREFIX}/sign-in/2").text
+
+
+def test_total_row_names_nobody(make_app: MakeApp) -> None:
+    app = make_app(filled=False)
+    total = {"ip": None, "geo_state": "not_applicable", "folded_count": 7, "last_at": NOW, "marks": "flood:total"}
+    write(state_of(app).database, sign_in(outcome="failure", **total))
+    assert app.test_client().get(f"{PREFIX}/sign-in").text.count("Not told apart") == 2
+    text = app.test_client().get(f"{PREFIX}/sign-in/1").text
+    assert "Flood: counts failures of any name and network" in text
+    assert "those of the first" not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "is_claimed"),
+    [
+        ({"outcome": "failure"}, True),
+        ({"outcome": "blocked"}, True),
+        ({"outcome": "failure", "user_id": "7"}, False),
+        ({"outcome": "success"}, False),
+    ],
+)
+def test_name_that_anybody_could_type_is_called_not_verified(
+    make_app: MakeApp, values: dict[str, str], is_claimed: bool
+) -> None:
+    app = make_app(filled=False)
+    write(state_of(app).database, sign_in(identity="ann@example.org", **values))
+    text = app.test_client().get(f"{PREFIX}/sign-in/1").text
+    assert ("Identity as typed, not verified" in text) is is_claimed
 
 
 @on_each_database

@@ -23,6 +23,7 @@ SIGN_IN_FIELDS = {
     "id", "userId", "ip", "detail", "createdAt", "updatedAt", "deletedAt",
     "eventId", "occurredAt", "event", "identity", "outcome", "reason", "method", "userAgent", "country", "city",
     "latitude", "longitude", "requestId", "flowId",
+    "foldedCount", "lastAt", "samples",
 }  # fmt: skip
 
 
@@ -233,6 +234,20 @@ def test_sign_in_by_an_unknown_user_from_nowhere_has_nulls(api: Api) -> None:
     write(api.database, sign_in(ip=None, outcome="failure", reason="unknown_account"))
     log: Any = api.get("/sign-in/1").json["log"]  # type: ignore[index]
     assert (log["userId"], log["ip"], log["detail"]) == (None, None, None)
+
+
+def test_counted_row_has_its_count_last_time_and_samples(api: Api) -> None:
+    sample = {"ip": "8.8.8.8", "identity": "ann@example.org", "user_agent": "Tool/1", "reason": None, "method": None}
+    stored = json.dumps([sample | {"occurred_at": "2026-03-14T15:09:26+00:00"}])
+    counted = {"folded_count": 2**40, "last_at": datetime(2026, 3, 14, 15, 10, tzinfo=UTC), "samples": stored}
+    write(api.database, sign_in(outcome="failure", **counted), sign_in())
+    plain, log = api.get("/sign-in?page_size=2").json["logs"]  # type: ignore[index]
+    assert (log["foldedCount"], log["lastAt"]) == (2**40, "2026-03-14T15:10:00.000000Z")
+    assert log["samples"] == [
+        {"occurredAt": "2026-03-14T15:09:26.000000Z", "ip": "8.8.8.8", "identity": "ann@example.org"}
+        | {"userAgent": "Tool/1", "reason": None, "method": None}
+    ]
+    assert (plain["foldedCount"], plain["lastAt"], plain["samples"]) == (None, None, None)
 
 
 def test_list_and_count_show_sign_ins_only_but_every_event_is_found_by_its_id(api: Api) -> None:

@@ -229,7 +229,7 @@ def test_recorded_entries_are_announced_and_a_broken_listener_is_harmless(host: 
 
     with signals.entry_recorded.connected_to(listen, sender=app), app.app_context():
         event_id = logs.record_email(receiver="ann@example.org", success=True)
-    assert seen == [(app, {"kind": "email", "event_id": event_id})]
+    assert seen == [(app, {"kind": "email", "event_id": event_id, "folded": False})]
     assert event_id is not None
 
 

@@ -23,7 +23,7 @@ from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
 from melody_logs.storage.models import METADATA, LocationClaim, SignInLog
 from melody_logs.storage.schema import current_revision, downgrade, head_revision, upgrade
-from tests.storage.rows import make_database, read_all, sign_in, write
+from tests.storage.rows import NOW, make_database, read_all, sign_in, write
 
 PROCESSES = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
 
@@ -136,6 +136,19 @@ def test_claims_of_sign_ins_move_out_of_the_log_and_back(database_url: str) -> N
         kept = [tuple(row) for row in connection.execute(select(*columns).order_by(log.c.id))]
     assert kept == [(3, "worker", lease), (0, None, None), (1, None, None), (0, None, None)]
     upgrade(database)
+
+
+def test_counted_row_stays_as_one_attempt_where_nothing_is_counted_yet(database_url: str) -> None:
+    database = make_database(database_url)
+    write(database, sign_in(outcome="failure", folded_count=7, last_at=NOW, samples="[]"), sign_in())
+    downgrade(database, "0002")
+    upgrade(database)
+    rows = read_all(database, "sign-in")
+    assert [(row.outcome, row.folded_count, row.last_at, row.samples) for row in rows] == [
+        ("failure", None, None, None),
+        ("success", None, None, None),
+    ]
+    database.close()
 
 
 def old_log(database: Database, connection: Connection) -> Table:
