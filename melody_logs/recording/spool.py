@@ -71,8 +71,7 @@ class Spool:
         self._take_number = itertools.count(1).__next__
         self._is_appending = False
         self._retry_at = self._check_at = self._proven_until = 0.0
-        self._seen_appended = self._wiped = 0
-        self._seen_at = 0.0
+        self._seen_at, self._seen_appended, self._wiped = 0.0, 0, 0
 
     def append(self, kind: str, body: bytes, *, in_memory: bool = True, may_refuse: bool = False) -> int | None:
         """Keep an entry and return its number, or None; never raises for what fails here.
@@ -239,8 +238,7 @@ class Spool:
 
         def write(file: SpoolFile) -> None:
             nonlocal number
-            number = self._take_number()
-            file.append(number, kind, body)
+            file.append(number := self._take_number(), kind, body)
 
         return number if self._try_disk(time.monotonic(), write) else None
 

@@ -6,18 +6,17 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
+from .spool_batch import READ, Spooled, read_after
 from .spool_connection import PAGE_BYTES, connect, transaction
 from .waiting import Waiting
 
 FORMAT = "1"
-BATCH_ENTRIES = 1000
-BATCH_BYTES = 4 * 1024 * 1024
 #: From here on the bodies of messages are left out, so that there is room for what happened.
 NEARLY_FULL = 0.75
 #: Deletes hold the appender's lock, so they come in pieces of about half a millisecond.
@@ -31,15 +30,6 @@ _SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 _APPEND = "INSERT INTO entry (number, kind, appended_at, body) VALUES (?, ?, ?, ?)"
-_READ = "SELECT number, kind, body FROM entry WHERE number > ? ORDER BY number LIMIT ?"
-
-
-class Spooled(NamedTuple):
-    """An entry as it lies in a spool."""
-
-    number: int
-    kind: str
-    body: bytes
 
 
 class SpoolFile:
@@ -120,10 +110,10 @@ class SpoolFile:
         """Read the next entries that are not known to be drained: at most 1000 and about 4 MB, but at least one."""
         if self._alone or (self._reader is None and not self.is_in_place()):
             with self.lock:
-                return self._read(self._writing())
+                return read_after(self._writing(), self.drained_through)
         if self._reader is None:
             self._reader = connect(self.path, alone=self._alone, synchronous=self._synchronous)
-        return self._read(self._reader)
+        return read_after(self._reader, self.drained_through)
 
     def delete_drained(self) -> None:
         """Delete the entries up to ``drained_through``, overwriting them in the file."""
@@ -142,7 +132,7 @@ class SpoolFile:
             writer = self._writing()
             with transaction(writer):
                 for number, error in dead:
-                    rows = writer.execute(_READ, (number - 1, 1)).fetchall()
+                    rows = writer.execute(READ, (number - 1, 1)).fetchall()
                     if rows and rows[0][0] == number:
                         # Deleted first: a full spool has no room for both.
                         writer.execute("DELETE FROM entry WHERE number = ?", (number,))
@@ -235,18 +225,6 @@ class SpoolFile:
         _abandoned.extend(connection for connection in (self._reader, self._writer) if connection is not None)
         self._reader = self._writer = None
 
-    def _read(self, connection: sqlite3.Connection) -> list[Spooled]:
-        batch: list[Spooled] = []
-        size = 0
-        cursor = connection.execute(_READ, (self.drained_through, BATCH_ENTRIES))
-        for row in cursor:
-            batch.append(Spooled(*row))
-            size += len(row[2])
-            if size >= BATCH_BYTES:
-                break  # see is_full
-        cursor.close()
-        return batch
-
     def _used_bytes(self, connection: sqlite3.Connection) -> int:
         pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
         free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
@@ -272,8 +250,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def is_full(batch: Sequence[Spooled]) -> bool:
-    """Say whether a batch ended because of its size, so that more may wait behind it."""
-    return len(batch) >= BATCH_ENTRIES or sum(len(spooled.body) for spooled in batch) >= BATCH_BYTES
