@@ -59,6 +59,8 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any], dict[str, str], Any]:
 def host(tmp_path: Path) -> Iterator[tuple[Flask, MelodyLogs]]:
     """A host that only spools, with a view that does what a test left for it."""
     only_spools: dict[str, Any] = {"MELODY_LOGS_WRITER": "spool", "MELODY_LOGS_DRAIN_IN_PROCESS": False}
+    # Each example a row of its own.
+    only_spools["MELODY_LOGS_FLOOD_WHOLE_PER_MINUTE"] = 0
     app, logs = make_host(f"sqlite:///{tmp_path}/logs.db", tmp_path=tmp_path, **only_spools)
     app.add_url_rule("/do", "do", lambda: app.extensions["task"]() or "done", methods=["POST"])
     yield app, logs
