@@ -1,7 +1,7 @@
 """A process of a host under attack: ``python -m tests.drills.flooder FOLDER URL SEED FAILURES ADDRESSES SECONDS``.
 
 It records calmly first, then the attack, and prints a JSON object: how many failures had no event id, the event ids of
-its successes, how many entries were lost, and how long the calls took, in milliseconds.
+its successes, how many entries were lost, how many seconds the attack took, and how many milliseconds the calls took.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def main(folder: Path, url: str, dice: random.Random, failures: int, addresses: 
             report["unrecorded"] += record(flood, **fields, success=False, reason="wrong_password") is None
             if number % FAILURES_A_SUCCESS == 0:
                 report["successes"].append(record(flood, **fields, success=True, user_id=number))
+    report["seconds"] = time.monotonic() - begin
     state = close_host(app)
     report["lost"] = sum(state.recorder.failures.values()) + sum(state.spool.losses.totals().values())
     report |= {"calm": median(calm), "median": median(flood), "p99": quantiles(flood, n=100)[98]}

@@ -1,6 +1,7 @@
 """A host that records very often by one way and says what it uses: ``python -m tests.drills.leaking FOLDER WAY N``.
 
-It prints a JSON object: memory in KiB, descriptors and threads, after two fifths as warm-up and at the end: the caches of SQLite and of patterns fill slowly.
+It prints a JSON object: memory in KiB, descriptors and threads, after two fifths as warm-up and at the end. The caches
+of SQLite and of the patterns fill slowly.
 """
 
 from __future__ import annotations

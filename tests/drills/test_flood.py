@@ -55,7 +55,7 @@ def drill_flood(
         assert process.wait(timeout_seconds=seconds + 100) == 0, process.output
         reports.append(json.loads(process.output.splitlines()[-1]))
     rows = drain_and_read(url, folder)
-    note_counts(drill, rows, reports, failures, seconds)
+    note_counts(drill, rows, reports, failures)
     note_times(drill, reports)
 
 
@@ -70,12 +70,14 @@ def drain_and_read(url: str, folder: Path) -> list[Any]:
     return rows
 
 
-def note_counts(drill: Drill, rows: list[Any], reports: list[Any], failures: int, seconds: int) -> None:
+def note_counts(drill: Drill, rows: list[Any], reports: list[Any], failures: int) -> None:
     """Compare what the log says with what the processes counted."""
     failed = [row for row in rows if row.outcome == "failure"]
     counted = sum(row.folded_count or 1 for row in failed)
-    # A second that the attack begins in, and one that it ends in; the total rows of two minutes.
-    most = PROCESSES * ((seconds + 2) * FLOOD_ROWS_PER_SECOND + 2)
+    # The seconds that an attack begins and ends in are not whole; a total row for each minute that it touches.
+    most = sum(
+        (int(report["seconds"]) + 2) * FLOOD_ROWS_PER_SECOND + int(report["seconds"] / 60) + 2 for report in reports
+    )
     lost = sum(report["lost"] + report["unrecorded"] for report in reports)
     wanted = {event_id for report in reports for event_id in report["successes"]}
     succeeded = {row.event_id for row in rows if row.outcome == "success" and row.identity.startswith("user")}
