@@ -18,6 +18,7 @@ from .integrations import sign_in_views
 from .integrations.host_migrations import hide_tables
 from .integrations.host_routes import refuse_collisions, routes_on, watch_collisions
 from .integrations.sign_in_views import Reader, WatchedView
+from .recording.guard import guarded
 from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams, UserId, UserLabels
 from .recording.sending import Sending, sending
@@ -58,7 +59,7 @@ class MelodyLogs:
         with routes_on(app, settings.host):
             app.extensions[EXTENSION_KEY] = state
             self._apps.add(app)
-            app.before_request(state.drain_thread.ensure_started)
+            app.before_request(guarded(state.drain_thread.ensure_started))
             sign_in_views.install(app, state.recorder)
             state.receivers = _connect_signals(app, state.recorder)
             app.register_blueprint(create_blueprint(settings), url_prefix=settings.admin_prefix)
@@ -232,12 +233,15 @@ def _known_fields(method: str, fields: dict[str, Any]) -> dict[str, Any]:
 def _connect_signals(app: Flask, recorder: Recorder) -> tuple[Callable[..., None], ...]:
     """Connect the signals that a host sends, and return the receivers, which live as long as somebody keeps them."""
 
+    @guarded
     def on_email(sender: object, **fields: Any) -> None:
         recorder.record_message("email", _chosen(fields, MESSAGE_FIELDS))
 
+    @guarded
     def on_sms(sender: object, **fields: Any) -> None:
         recorder.record_message("sms", _chosen(fields, MESSAGE_FIELDS))
 
+    @guarded
     def on_sign_in(sender: object, **fields: Any) -> None:
         recorder.note_sign_in(_chosen(fields, SIGN_IN_FIELDS))
 

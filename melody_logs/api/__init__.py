@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, request
 
+from ..recording.guard import guarded
 from ..settings import Settings
 from . import failures, logs, tokens
 from .blueprints import GuestApi
@@ -35,6 +36,7 @@ def _make_hook(app: Flask, settings: Settings) -> Callable[[], Response | None]:
     """Make what runs before every request of the host: it must cost next to nothing."""
     own = failures.OwnPaths(settings)
 
+    @guarded
     def before_any_request() -> Response | None:
         _exempt_from_csrf(app)
         return failures.answer_routing_error(own) if request.path in own else None

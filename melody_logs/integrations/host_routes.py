@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 
 from ..errors import ConfigurationError
+from ..recording.guard import guarded
 from ..settings import Settings
 
 _logger = logging.getLogger("melody_logs")
@@ -68,6 +69,7 @@ def watch_collisions(app: Flask, settings: Settings) -> None:
     known = frozenset(map(id, app.url_map.iter_rules()))
     is_told = False
 
+    @guarded
     def tell_collisions() -> None:
         nonlocal is_told
         if is_told:

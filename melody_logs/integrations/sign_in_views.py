@@ -13,6 +13,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
+from ..recording.guard import guarded
 from ..recording.recorder import Recorder
 from ..recording.seams import read_user_id
 from ..vocabulary import EVENTS, OUTCOMES
@@ -66,6 +67,7 @@ def install(app: Flask, recorder: Recorder) -> None:
     """
     views: Mapping[str, WatchedView] = recorder.seams.watched_views
 
+    @guarded
     def remember_user() -> None:
         current = _current_request()
         if _watched_view(views, current) is not None:
@@ -75,6 +77,7 @@ def install(app: Flask, recorder: Recorder) -> None:
         _finish(recorder, views, response)
         return response
 
+    @guarded
     def finish_after_exception(error: BaseException | None) -> None:
         _finish(recorder, views, None if error is None else Response(status=_status_of(error)))
 
@@ -104,17 +107,16 @@ def _watched(current: Any) -> _Watched:
     return watched
 
 
+@guarded
 def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
-    try:
-        if response is not None:
-            current = _current_request()
-            view = _watched_view(views, current)
-            if view is not None and not _watched(current).is_noted:
-                _watched(current).is_noted = True
-                _note(recorder, view, response)
-        recorder.finish_request()
-    except Exception:
-        logger.exception("what this request gathered could not be recorded; the host goes on")
+    """Record what this request gathered."""
+    if response is not None:
+        current = _current_request()
+        view = _watched_view(views, current)
+        if view is not None and not _watched(current).is_noted:
+            _watched(current).is_noted = True
+            _note(recorder, view, response)
+    recorder.finish_request()
 
 
 def _note(recorder: Recorder, view: WatchedView, response: Response) -> None:

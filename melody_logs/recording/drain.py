@@ -245,7 +245,9 @@ class Drain:
         except sqlite3.Error as error:
             if is_damage(error):
                 raise
-            # They are in the database, and its progress keeps them from being written again: go on reading.
+            # They are in the database, and its progress keeps them from being written again: go on reading. A full disk
+            # has no room even for a delete, but a file that holds nothing else can be removed.
+            self.spool.retire(file)
             self._log.warn(f"drained entries cannot be deleted from the spool yet: {error}")
 
     def _write_losses(self) -> None:

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from blinker import NamedSignal
 from flask import current_app, has_app_context, has_request_context
@@ -25,12 +26,30 @@ from .request_facts import read_request_facts
 from .seams import Seams
 from .spool import Spool
 
+P = ParamSpec("P")
+T = TypeVar("T")
 logger = logging.getLogger("melody_logs")
 
 #: What a message says in its first phase and need not say again.
 _SAID_ONCE = frozenset({"receiver", "subject", "content", "content_type", "template", "purpose"})
 #: The signals being sent, so that a receiver that records does not call itself without end.
 _being_sent: ContextVar[frozenset[str]] = ContextVar("melody_logs_being_sent", default=frozenset())
+
+
+def _never_raising(
+    method: Callable[Concatenate[Recorder, P], T | None],
+) -> Callable[Concatenate[Recorder, P], T | None]:
+    """Let no error of ours out of a method that the host calls, with the kind or a sign-in's fields first."""
+
+    @wraps(method)
+    def call(self: Recorder, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception:
+            self._note_failure(args[0] if isinstance(args[0], str) else "sign-in")
+            return None
+
+    return call
 
 
 @dataclass(slots=True)
@@ -51,6 +70,7 @@ class Recorder:
     failures: dict[str, int] = field(default_factory=dict)
     is_degraded: bool = False
 
+    @_never_raising
     def record_sign_in(self, fields: dict[str, Any]) -> str | None:
         """Record an attempt now. A signal or hook that sees it later in the request amends the same entry."""
         if not self.settings.enable_sign_in_log:
@@ -63,6 +83,7 @@ class Recorder:
         attempt.add(fields, only_missing=False)
         return self._write_attempt(attempt)
 
+    @_never_raising
     def note_sign_in(self, fields: dict[str, Any], *, only_missing: bool = False) -> str | None:
         """Add what a signal or hook saw; inside a request it is recorded when the request ends."""
         if not self.settings.enable_sign_in_log:
@@ -80,6 +101,7 @@ class Recorder:
             if not attempt.is_settled or (is_known and attempt.news):
                 self._write_attempt(attempt)
 
+    @_never_raising
     def record_message(
         self, kind: Kind, fields: dict[str, Any], *, event_id: str | None = None, amends: bool = False
     ) -> str | None:
@@ -158,11 +180,14 @@ class Recorder:
             if not self._append(entry):
                 return None
         except Exception:
-            self.failures[kind] = self.failures.get(kind, 0) + 1
-            logger.exception("a %s entry could not be recorded; the host goes on", kind)
+            self._note_failure(kind)
             return None
         self._announce(entry)
         return entry
+
+    def _note_failure(self, kind: str) -> None:
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+        logger.exception("a %s entry could not be recorded; the host goes on", kind)
 
     def _append(self, entry: Entry) -> bool:
         """Spool the entry; False if neither disk nor memory took it: the spool has counted it as lost."""
@@ -186,7 +211,10 @@ class Recorder:
             _send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
 
     def _announce(self, entry: Entry) -> None:
-        _send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
+        try:
+            _send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
+        except Exception:  # it is recorded all the same
+            logger.exception("a %s entry could not be announced", entry.kind)
 
 
 def _send(signal: NamedSignal, **payload: Any) -> None:

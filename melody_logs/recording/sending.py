@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ..vocabulary import Kind
+from .guard import guarded
 from .known_secrets import MOST_SECRETS
 from .recorder import Recorder
 
@@ -47,13 +48,15 @@ def sending(recorder: Recorder, kind: Kind, fields: dict[str, Any]) -> Iterator[
     try:
         yield message
     except Exception as error:
-        message.failed(f"{type(error).__name__}: {_text_of(error)}")
-        _finish(recorder, kind, fields, message)
+        _finish(recorder, kind, fields, message, error)
         raise
-    _finish(recorder, kind, fields, message)
+    _finish(recorder, kind, fields, message, None)
 
 
-def _finish(recorder: Recorder, kind: Kind, fields: dict[str, Any], message: Sending) -> None:
+@guarded
+def _finish(recorder: Recorder, kind: Kind, fields: dict[str, Any], message: Sending, error: Exception | None) -> None:
+    if error is not None:
+        message.failed(f"{type(error).__name__}: {_text_of(error)}")
     if message.event_id is None:
         return
     recorder.record_message(kind, fields | message._result, event_id=message.event_id, amends=True)

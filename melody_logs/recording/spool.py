@@ -118,10 +118,17 @@ class Spool:
         """Try the disk again at the next append: the drain has made room."""
         self._retry_at = 0.0
 
+    def retire(self, file: SpoolFile) -> None:
+        """Append to a new file from now on; an own *file* is drained, and then removed as a whole."""
+        with self.lock:
+            if self._disk and self._disk[0] is file:
+                self._retired.append(self._disk)
+                self._disk = None
+
     def set_damaged_aside(self, file: SpoolFile) -> Path | None:
         """Stop using an own *file* that SQLite calls damaged and rename it; return its new path."""
         with self.files_lock, self.lock:
-            self._retire(file)
+            self.retire(file)
             for retired, lock in [pair for pair in self._retired if pair[0] is file]:
                 self._retired.remove((retired, lock))
                 _close_quietly(retired)
@@ -168,13 +175,13 @@ class Spool:
         file.restart_log(cut=True)
         with self.lock:
             if file.file_bytes() > _REPLACE_FILE_FROM_BYTES and file.is_empty():
-                self._retire(file)
+                self.retire(file)
 
     def close(self) -> None:
         """Close the files of this process, and delete its own if nothing waits in them."""
         with self.files_lock, self.lock:
             if self._disk:
-                self._retire(self._disk[0])
+                self.retire(self._disk[0])
             try:
                 self._remove_retired()
             except (sqlite3.Error, OSError) as error:
@@ -256,13 +263,13 @@ class Spool:
         if self._disk:
             file, lock = self._disk
             if not (lock.is_in_place() and file.is_in_place()):
-                self._retire(file)
+                self.retire(file)
 
     def _refuse(self, error: Exception, now: float) -> None:
         self._retry_at = now + RETRY_SECONDS
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if is_damage(error) and self._disk:
-            self._retire(self._disk[0])
+            self.retire(self._disk[0])
         if isinstance(error, SpoolRefused):
             reason = str(error)
         elif code == sqlite3.SQLITE_FULL and self._disk and self._disk[0].is_at_limit():
@@ -272,11 +279,6 @@ class Spool:
         else:
             reason = f'the disk refuses the spool in "{self.directory}": {error}'
         self._refusal = f"{reason}; entries wait in memory"
-
-    def _retire(self, file: SpoolFile) -> None:
-        if self._disk and self._disk[0] is file:
-            self._retired.append(self._disk)
-            self._disk = None
 
     def _remove_retired(self) -> None:
         for file, lock in list(self._retired):

@@ -139,15 +139,21 @@ class SpoolFile:
                         writer.execute("INSERT OR REPLACE INTO dead_letter VALUES (?, ?, ?, ?, ?)", values)
 
     def count_waiting(self) -> Waiting:
-        """Count what waits; in a file without reading the entries, as their numbers have few holes."""
+        """Count what waits, but not what is drained and could not be deleted yet.
+
+        In a file the entries are not read for it, as their numbers have few holes.
+        """
         with self.lock:
             writer = self._writing()
-            first, last = writer.execute("SELECT (SELECT min(number) FROM entry), max(number) FROM entry").fetchone()
+            after = (self.drained_through,)
             dead = writer.execute("SELECT count(*) FROM dead_letter").fetchone()[0]
+            first = writer.execute("SELECT min(number) FROM entry WHERE number > ?", after).fetchone()[0]
             if first is None:
                 return Waiting(0, self._used_bytes(writer) if dead else 0, None, dead)
             oldest = writer.execute("SELECT appended_at FROM entry WHERE number = ?", (first,)).fetchone()[0]
-            entries = last - first + 1 if self.path else writer.execute("SELECT count(*) FROM entry").fetchone()[0]
+            counted = "max(number) - ? + 1" if self.path else "count(*)"
+            values = (first, *after) if self.path else after
+            entries = writer.execute(f"SELECT {counted} FROM entry WHERE number > ?", values).fetchone()[0]
             return Waiting(entries, self._used_bytes(writer), datetime.fromtimestamp(oldest, UTC), dead)
 
     def is_at_limit(self) -> bool:

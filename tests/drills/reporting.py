@@ -68,6 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--drills-output", type=Path, help="write the drills' figures to this file, a JSON line each")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let ``-k F1-`` choose drills by their ids; the dash keeps F10 out."""
+    for mark in item.iter_markers("fault"):
+        item.extra_keyword_matches.update(f"{name}-" for name in mark.args)
+
+
 @pytest.fixture
 def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
     """Give a drill its seed and collect its figures; its mark ``fault("F1")`` names it."""

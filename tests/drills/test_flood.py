@@ -23,7 +23,7 @@ MOST_MEDIAN_MILLISECONDS, MOST_P99_MILLISECONDS = 2.0, 10.0
 
 
 @pytest.mark.fault("F30")
-def test_flood_is_counted_exactly(
+def test_short_flood_is_counted_exactly(
     postgresql_url: str, start_process: StartProcess, tmp_path: Path, drill: Drill
 ) -> None:
     drill_flood(postgresql_url, start_process, tmp_path, drill, failures=10_000, addresses=500, seconds=3)

@@ -68,7 +68,7 @@ def host(tmp_path: Path) -> Iterator[tuple[Flask, MelodyLogs]]:
 
 
 @pytest.mark.fault("fuzz")
-def test_hostile_values_raise_nothing_and_make_equal_rows(
+def test_short_run_of_hostile_values_raises_nothing_and_makes_equal_rows(
     host: tuple[Flask, MelodyLogs], sqlite_url: str, postgresql_url: str, mariadb_url: str, drill: Drill
 ) -> None:
     drill_fuzz(*host, [sqlite_url, postgresql_url, mariadb_url], drill, examples=250)

@@ -17,9 +17,7 @@ MOST_MEMORY_MIB = 5.0
 
 
 @pytest.mark.fault("F32")
-def test_recording_often_opens_and_starts_nothing_more(
-    start_process: StartProcess, tmp_path: Path, drill: Drill
-) -> None:
+def test_short_run_opens_and_starts_nothing_more(start_process: StartProcess, tmp_path: Path, drill: Drill) -> None:
     drill_leaks(start_process, tmp_path, drill, records=2_500)
 
 

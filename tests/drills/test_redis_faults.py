@@ -84,7 +84,9 @@ def located_host(make_host: MakeHost, postgresql_url: str, redis_url: str) -> Ho
 
 
 @pytest.mark.fault("F15")
-def test_fault_of_redis_is_over_soon_after_it(located_host: Host, redis_server: RedisServer, drill: Drill) -> None:
+def test_short_fault_of_redis_is_over_soon_after_it(
+    located_host: Host, redis_server: RedisServer, drill: Drill
+) -> None:
     drill_redis(located_host, redis_server, drill, FAULTS[:2], seconds=1)
 
 

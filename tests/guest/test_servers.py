@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.served_app import open_spools
+from tests.drills.reporting import Drill
+from tests.guest.served_app import open_sockets, open_spools
 from tests.guest.serving import (
     APP,
     ATTEMPTS,
     GUNICORN,
     UWSGI,
+    Served,
     StartServer,
     assert_one_of_each,
     assert_workers_are_apart,
@@ -37,24 +39,36 @@ UWSGI_OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", GUNICORN_OPTIONS.values(), ids=GUNICORN_OPTIONS)
-def test_gunicorn(start_server: StartServer, options: list[str]) -> None:
-    served = start_server([*GUNICORN, *options, APP])
+def expect_apart(drill: Drill, server: str, served: Served) -> None:
+    """Check the workers, and note what they share and what was recorded."""
+    first, second = (open_sockets(pid) for pid in assert_workers_are_apart(served))
+    shared = len((first & second) - open_sockets(served.process.pid))
+    rows = served.recorded().total()
+    drill.expect(f"{server}: connections that two processes share", expected=0, measured=shared, held=shared == 0)
+    drill.expect(f"{server}: attempts recorded", expected=ATTEMPTS, measured=rows, held=rows == ATTEMPTS)
+
+
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize("name", GUNICORN_OPTIONS)
+def test_gunicorn(start_server: StartServer, name: str, drill: Drill) -> None:
+    served = start_server([*GUNICORN, *GUNICORN_OPTIONS[name], APP])
     served.sign_in(range(ATTEMPTS))
     served.wait_for(range(ATTEMPTS))
-    assert_workers_are_apart(served)
+    expect_apart(drill, f"gunicorn {name}", served)
 
 
-@pytest.mark.parametrize("options", UWSGI_OPTIONS.values(), ids=UWSGI_OPTIONS)
-def test_uwsgi(start_server: StartServer, options: list[str]) -> None:
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize("name", UWSGI_OPTIONS)
+def test_uwsgi(start_server: StartServer, name: str, drill: Drill) -> None:
     """Its master loads the app and forks, in C; or each process loads it by itself."""
-    served = start_server([*UWSGI, "--processes", "2", *options])
+    served = start_server([*UWSGI, "--processes", "2", *UWSGI_OPTIONS[name]])
     served.sign_in(range(ATTEMPTS))
     served.wait_for(range(ATTEMPTS))
-    assert_workers_are_apart(served)
+    expect_apart(drill, f"uWSGI {name}", served)
 
 
-def test_killed_worker_of_a_preloaded_app_loses_nothing(start_server: StartServer) -> None:
+@pytest.mark.fault("F19")
+def test_killed_worker_of_a_preloaded_app_loses_nothing(start_server: StartServer, drill: Drill) -> None:
     """What it had spooled is adopted by the next one; the app was made before the fork."""
     served = start_server([*GUNICORN, "--preload", APP])
     served.sign_in(range(10))
@@ -65,6 +79,7 @@ def test_killed_worker_of_a_preloaded_app_loses_nothing(start_server: StartServe
     served.process.wait_until(served.answers)
     served.wait_for(range(ATTEMPTS))
     assert not set(assert_workers_are_apart(served)) & set(before)
+    expect_apart(drill, "gunicorn preload, workers killed", served)
 
 
 def test_workers_that_end_after_some_requests_leave_nothing_behind(start_server: StartServer, tmp_path: Path) -> None:

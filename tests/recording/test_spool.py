@@ -17,6 +17,7 @@ import pytest
 from melody_logs.recording import spool as spool_module
 from melody_logs.recording.drain import Drain
 from melody_logs.recording.spool import MEMORY_ENTRIES, Spool
+from tests.drills.reporting import Drill
 from tests.recording.spool_rows import count_gaps, count_marks, make_body, make_database
 
 
@@ -126,8 +127,9 @@ def _no_folder(folder: Path) -> None:
         (_no_folder, "no folder"),
     ],
 )
+@pytest.mark.fault("F13")
 def test_unsafe_folder_is_refused_and_entries_wait_in_memory(
-    folder: Path, sqlite_url: str, prepare: object, reason: str
+    folder: Path, sqlite_url: str, prepare: object, reason: str, drill: Drill
 ) -> None:
     assert callable(prepare)
     prepare(folder)
@@ -136,11 +138,15 @@ def test_unsafe_folder_is_refused_and_entries_wait_in_memory(
     assert spool.append("sms", make_body("kept")) is not None
     assert reason in (spool.problem() or "")
     Drain(spool, database).run_once()
-    assert count_marks(database) == {"kept": 1}
+    rows = count_marks(database)
+    drill.expect(
+        f"unsafe folder ({reason}): kept in memory", expected=1, measured=rows["kept"], held=rows == {"kept": 1}
+    )
 
 
+@pytest.mark.fault("F13")
 def test_full_spool_goes_to_memory_then_loses_and_says_how_many(
-    folder: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
+    folder: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture, drill: Drill
 ) -> None:
     database = make_database(sqlite_url)
     spool = Spool(folder, max_megabytes=1, destination=database.fingerprint)
@@ -158,12 +164,18 @@ def test_full_spool_goes_to_memory_then_loses_and_says_how_many(
     drain.run_once()
     drain.run_once()
     assert count_marks(database) == dict.fromkeys(kept, 1)
-    assert count_gaps(database) == {"sms": lost}
+    told = count_gaps(database)
+    drill.expect(
+        "spool at its limit: told in melody_gap", expected=lost, measured=told["sms"], held=told == {"sms": lost}
+    )
     assert spool.append("sms", make_body("after")) is not None
     assert spool.problem() is None
 
 
-def test_write_error_of_the_disk_is_survived(folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("F13")
+def test_write_error_of_the_disk_is_survived(
+    folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, drill: Drill
+) -> None:
     """A file-size limit makes writes fail, or end short, as a full disk does."""
     monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.0)
     database = make_database(sqlite_url)
@@ -181,11 +193,14 @@ def test_write_error_of_the_disk_is_survived(folder: Path, sqlite_url: str, monk
     assert spool.append("sms", make_body("after")) is not None
     assert spool.problem() is None
     Drain(spool, database).run_once()
-    assert count_marks(database) == dict.fromkeys([*(f"{number}" for number in range(200)), "after"], 1)
+    rows = count_marks(database)
+    once = rows == dict.fromkeys([*(f"{number}" for number in range(200)), "after"], 1)
+    drill.expect("short write: entries kept, each once", expected=201, measured=rows.total(), held=once)
 
 
+@pytest.mark.fault("F13")
 def test_folder_removed_while_in_use_is_made_again(
-    folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, drill: Drill
 ) -> None:
     monkeypatch.setattr(spool_module, "PLACE_CHECK_SECONDS", 0.0)
     database = make_database(sqlite_url)
@@ -195,7 +210,9 @@ def test_folder_removed_while_in_use_is_made_again(
     spool.append("sms", make_body("after"))
     assert len(list(folder.glob("*.spool"))) == 1
     Drain(spool, database).run_once()
-    assert count_marks(database) == {"before": 1, "after": 1}
+    rows = count_marks(database)
+    both = rows == {"before": 1, "after": 1}
+    drill.expect("folder removed while open: entries kept", expected=2, measured=rows.total(), held=both)
 
 
 def test_empty_spool_is_deleted_when_it_is_closed(folder: Path, sqlite_url: str) -> None:

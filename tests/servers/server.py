@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from typing import Self
 
 from .processes import Process, ProcessError, free_port
 
-START_ATTEMPTS = 3
+START_ATTEMPTS = 12
+_PAUSE_SECONDS = 0.1
 
 
 @contextmanager
@@ -89,6 +91,7 @@ class Server(ABC):
                 self._process.stop()
                 if attempt + 1 == START_ATTEMPTS:
                     raise
+                time.sleep(_PAUSE_SECONDS * attempt)
             else:
                 self.port = port
                 return
