@@ -14,6 +14,7 @@ from typing import Any
 
 from .spool_batch import READ, Spooled, read_after
 from .spool_connection import PAGE_BYTES, connect, transaction
+from .spool_folder import measure_file
 from .waiting import Waiting
 
 FORMAT = "1"
@@ -206,11 +207,11 @@ class SpoolFile:
 
     def log_bytes(self) -> int:
         """Measure the write-ahead log."""
-        return _size(self.path.with_name(self.path.name + "-wal")) if self.path else 0
+        return measure_file(self.path.with_name(self.path.name + "-wal")) if self.path else 0
 
     def file_bytes(self) -> int:
         """Measure the file without its log."""
-        return _size(self.path) if self.path else 0
+        return measure_file(self.path) if self.path else 0
 
     def close(self) -> None:
         """Close the connections; a later call opens them again. A spool in memory ends with its connection."""
@@ -243,10 +244,3 @@ class SpoolFile:
 
 #: Connections of a parent process: closing one here could remove files that the parent uses.
 _abandoned: list[sqlite3.Connection] = []
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

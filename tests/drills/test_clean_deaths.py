@@ -27,7 +27,9 @@ _TABLE: Any = SignInLog.__table__
 
 
 @pytest.mark.fault("F5")
-def test_killed_clean_up_goes_on_at_its_cursor(database_url: str, drill: Drill, start_process: StartProcess) -> None:
+def test_short_clean_up_goes_on_at_its_cursor_when_killed(
+    database_url: str, drill: Drill, start_process: StartProcess
+) -> None:
     drill_clean(database_url, drill, start_process, copies=20, kills=3)
 
 

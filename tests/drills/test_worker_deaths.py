@@ -81,7 +81,7 @@ def note_locations(host: Host, drill: Drill, rows: int) -> None:
 
 
 @pytest.mark.fault("F3")
-def test_killed_workers_lose_and_double_nothing(located_host: Host, drill: Drill) -> None:
+def test_short_run_of_killed_workers_loses_and_doubles_nothing(located_host: Host, drill: Drill) -> None:
     drill_kills(located_host, drill, kills=2, rows_a_kill=1_500)
 
 
@@ -92,7 +92,7 @@ def test_twenty_killed_workers_lose_and_double_nothing(located_host: Host, drill
 
 
 @pytest.mark.fault("F4")
-def test_row_that_kills_the_worker_fails_alone(located_host: Host, drill: Drill, tmp_path: Path) -> None:
+def test_short_run_over_a_row_that_kills_the_worker(located_host: Host, drill: Drill, tmp_path: Path) -> None:
     drill_deadly_row(located_host, drill, tmp_path, rows=2_000)
 
 
