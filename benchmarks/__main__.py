@@ -54,6 +54,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "api-page": first_page_of_the_api,
 }
 FEWEST_ROUNDS = 3
+WIDTH = 160
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(write_plot(options.plot))
         return 0
     sizes = Sizes(rows=options.rows, quick=options.quick, rounds=options.rounds)
-    console = Console(stderr=True)
+    # A table in a file or a pipe need not fit a screen.
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
     try:
         with stock_postgresql() as server:
             address = server.url(driver="")

@@ -40,7 +40,7 @@ class Settings:
         250, types.integer(1, 60_000), "Longest wait of the direct writer before it leaves the entry spooled.", "ms"
     )
     drain_in_process: bool = _key(True, types.boolean, "Drain by a thread of each web process.")
-    drain_interval_seconds: float = _key(0.25, types.number(0.01, 60), "Pause of the drain between batches.", "s")
+    drain_interval_seconds: float = _key(1.0, types.number(0.01, 60), "Pause of the drain between batches.", "s")
 
     body_max_kilobytes: int = _key(256, types.integer(0, 16_384), "Longer message bodies are cut.", "KB")
     pending_minutes: int = _key(15, types.integer(1, 10_080), "A message pending longer becomes unknown.", "minutes")
