@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 from melody_logs.storage.database import Database
-from tests.storage.rows import message, sign_in, write
+from melody_logs.storage.writer import RowWrite
+from tests.storage.rows import NOW, message, sign_in, write
 
 HTML_BODY = """<html><body style="font-family: sans-serif; color: #222">
 <h2>Reset your password</h2><p>Hello Ann,</p>
@@ -72,6 +74,18 @@ def fill(database: Database, *, sign_ins: int = 37) -> None:
     write(database, *new)
     write(database, sign_in(event="sign_out", identity="ann@example.org", user_id="42"))
     _fill_messages(database)
+
+
+def counted_sign_in() -> RowWrite:
+    """Make a row that stands for seven failures in forty seconds, with two samples."""
+    samples = [
+        {"occurred_at": NOW.isoformat(), "ip": f"203.0.113.{number}", "user_agent": "<b>Tool</b>\u202e " + "long" * 50}
+        | dict.fromkeys(("identity", "method"))
+        | {"reason": "wrong_password"}
+        for number in range(2)
+    ]
+    values = {"folded_count": 7, "last_at": NOW + timedelta(seconds=40), "samples": json.dumps(samples)}
+    return sign_in(outcome="failure", identity="ann@example.org", **values)
 
 
 def _fill_messages(database: Database) -> None:

@@ -9,9 +9,12 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Page, expect
 
+from melody_logs.state import state_of
 from tests.admin.conftest import PREFIX, MakeApp
+from tests.admin.samples import counted_sign_in
 from tests.admin.test_forgery import form_of
 from tests.servers.browser import OpenPage
+from tests.storage.rows import write
 
 PAGES = (
     "/",
@@ -51,6 +54,23 @@ def test_every_page_is_accessible(
     page.goto(f"{base}/email/999")
     assert_accessible(page)
     page_problems.clear()  # the console notes the 404 of the page itself
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_counted_row_and_its_samples_are_accessible_and_fit(
+    make_app: MakeApp, serve: Callable[[Flask], str], open_page: OpenPage, width: int, scheme: str
+) -> None:
+    app = make_app(filled=False)
+    write(state_of(app).database, counted_sign_in())
+    base = serve(app) + PREFIX
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 740})
+    for path in ("/sign-in", "/sign-in/1"):
+        page.goto(base + path)
+        expect(page.get_by_text("Failed \N{MULTIPLICATION SIGN} 7").first).to_be_visible()
+        assert_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.get_by_role("table", name="Samples")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,7 +13,7 @@ from melody_logs.state import state_of
 from melody_logs.storage.models import MODELS
 from melody_logs.vocabulary import KINDS, Kind
 from tests.admin.conftest import PREFIX, MakeApp, on_each_database
-from tests.admin.samples import HOSTILE_BODY, HTML_BODY
+from tests.admin.samples import HOSTILE_BODY, HTML_BODY, counted_sign_in
 from tests.storage.rows import NOW, message, sign_in, write
 
 Read = Callable[..., str]
@@ -59,13 +57,6 @@ def test_a_sign_in_says_what_who_where_and_with_what(read: Read) -> None:
         assert words in text
 
 
-SAMPLES = [
-    {"occurred_at": NOW.isoformat(), "ip": f"203.0.113.{number}", "identity": None, "user_agent": "<b>Tool</b>\u202e"}
-    | {"reason": "wrong_password", "method": None}
-    for number in range(2)
-]
-
-
 @pytest.mark.parametrize("path", ["", "/1"])
 def test_counted_row_says_how_many_it_stands_for(make_app: MakeApp, path: str) -> None:
     app = make_app(filled=False)
@@ -77,8 +68,7 @@ def test_counted_row_says_how_many_it_stands_for(make_app: MakeApp, path: str) -
 
 def test_counted_row_shows_its_first_and_last_time_and_its_samples(make_app: MakeApp) -> None:
     app = make_app(filled=False)
-    counted = {"folded_count": 7, "last_at": NOW + timedelta(seconds=40), "samples": json.dumps(SAMPLES)}
-    write(state_of(app).database, sign_in(outcome="failure", **counted), sign_in())
+    write(state_of(app).database, counted_sign_in(), sign_in())
     text = app.test_client().get(f"{PREFIX}/sign-in/1").text
     for words in ("14 Mar 2026, 15:09:26 UTC", "14 Mar 2026, 15:10:06 UTC", "7; the other facts are those"):
         assert words in text

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -265,43 +262,3 @@ def test_clean_in_the_middle_of_a_minute_loses_no_later_count(small_flood: Flood
         small_flood.fail()
     (row,) = small_flood.rows()
     assert (row.folded_count, row.outcome, row.identity, row.samples) == (3, "failure", None, None)
-
-
-def test_threads_fold_exactly(small_flood: Flood) -> None:
-    def attack(number: int) -> int:
-        for turn in range(200):
-            small_flood.fail(ip=f"8.8.8.{number}", user_agent=f"Browser/{turn % 3}")
-        return 200
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(attack, range(8))) == 1600
-    (counted,) = small_flood.counted()
-    assert len(small_flood.rows()) == WHOLE + 1
-    assert counted.folded_count == 1600 - WHOLE
-    assert len(samples_of(counted)) == 5
-
-
-def test_forked_child_has_counted_rows_of_its_own(small_flood: Flood) -> None:
-    for _ in range(WHOLE + 5):
-        small_flood.fail()
-    child = os.fork()
-    if child == 0:
-        # Nothing of the test run may happen in here.
-        try:
-            for _ in range(WHOLE + 3):
-                small_flood.fail()
-            small_flood.state.spool.close()
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    for _ in range(2):
-        small_flood.fail()
-    assert sum_attempts(small_flood.rows()) == 2 * WHOLE + 10
-    assert sorted(row.folded_count for row in small_flood.counted()) == [3, 7]
-
-
-def test_times_of_a_counted_row_are_the_first_and_the_last_attempt(flood: Flood) -> None:
-    for _ in range(WHOLE + 50):
-        flood.fail()
-    rows = flood.rows()
-    assert timedelta() < rows[-1].last_at - rows[-1].occurred_at < timedelta(minutes=1)

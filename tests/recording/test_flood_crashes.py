@@ -1,4 +1,4 @@
-"""What the flood guard counted is exact, whichever process is killed when, and however many come at once."""
+"""What the flood guard counted is exact: in threads and forks, and whichever process is killed when."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from melody_logs.recording.flood import FLOOD_ROWS_PER_SECOND
 from tests.conftest import StartProcess
 from tests.crashing import CRASHED
 from tests.hosts import close_host
-from tests.recording.flooding import WHOLE, Flood, attack, sum_attempts
+from tests.recording.flooding import WHOLE, Flood, attack, samples_of, sum_attempts
 from tests.storage.rows import assert_totals_match
 
 ROOT = str(Path(__file__).parents[2])
@@ -43,6 +44,44 @@ def test_kill_9_in_a_flood_loses_and_doubles_no_attempt(
     assert {row.folded_count for row in rows if row.outcome == "success"} == {None}
     assert any(row.marks == "flood:total" for row in rows)
     assert_totals_match(close_host(flood.app).database)
+
+
+def test_threads_fold_exactly(sqlite_url: str, tmp_path: Path) -> None:
+    flood = Flood(sqlite_url, tmp_path)
+
+    def attack(number: int) -> int:
+        for turn in range(200):
+            flood.fail(ip=f"8.8.8.{number}", user_agent=f"Browser/{turn % 3}")
+        return 200
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attack, range(8))) == 1600
+    (counted,) = flood.counted()
+    assert len(flood.rows()) == WHOLE + 1
+    assert counted.folded_count == 1600 - WHOLE
+    assert len(samples_of(counted)) == 5
+    close_host(flood.app)
+
+
+def test_forked_child_has_counted_rows_of_its_own(sqlite_url: str, tmp_path: Path) -> None:
+    flood = Flood(sqlite_url, tmp_path)
+    for _ in range(WHOLE + 5):
+        flood.fail()
+    child = os.fork()
+    if child == 0:
+        # Nothing of the test run may happen in here.
+        try:
+            for _ in range(WHOLE + 3):
+                flood.fail()
+            flood.state.spool.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    for _ in range(2):
+        flood.fail()
+    assert sum_attempts(flood.rows()) == 2 * WHOLE + 10
+    assert sorted(row.folded_count for row in flood.counted()) == [3, 7]
+    close_host(flood.app)
 
 
 @pytest.mark.parametrize("where", ["advance_progress 2", "write_rows 2", "Drain._announce", "SpoolFile.delete_drained"])
