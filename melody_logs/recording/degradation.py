@@ -19,24 +19,23 @@ class Degradation:
         self._told: frozenset[str] = frozenset()
         self._dead_letters_told = 0
 
-    def find_news(self, drain: DrainState, *, is_lost: bool) -> str | None:
+    def find_news(self, drain: DrainState, loss: str | None) -> str | None:
         """Say in a sentence what has become worse since the last call; None if nothing has.
 
-        :param is_lost: an entry has just been lost, which is news each time.
+        :param loss: how an entry has just been lost, which is news each time.
         """
         problem = self._spool.problem()
-        if problem is None and drain.failing_since is None and not is_lost:
+        if problem is None and drain.failing_since is None and loss is None:
             self._told = frozenset()
             if drain.dead_letters == self._dead_letters_told:
                 return None
-        now = {"spool": problem, "drain": _explain_drain(drain), "dead letters": self._explain_dead_letters(drain)}
+        dead_letters = self._explain_dead_letters(drain)
+        now = {"spool": problem, "drain": _explain_drain(drain), "dead letters": dead_letters, "loss": loss}
         self._dead_letters_told = drain.dead_letters
-        if is_lost:
-            now["loss"] = problem or "the spool takes no more entries"
         going_on = frozenset(name for name in ("spool", "drain") if now[name])
         news = [text for name, text in now.items() if text and name not in self._told]
         self._told = going_on
-        return "; ".join(dict.fromkeys(news)) or None
+        return "; ".join(news) or None
 
     def _explain_dead_letters(self, drain: DrainState) -> str | None:
         more = drain.dead_letters - self._dead_letters_told

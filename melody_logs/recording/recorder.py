@@ -199,7 +199,7 @@ class Recorder:
         self.failures[kind] = self.failures.get(kind, 0) + 1
         self.spool.losses.count(kind)
         self.log.warn(f"a {kind} entry could not be recorded and is lost; the host goes on", with_traceback=True)
-        self._tell_if_degraded(lost=True)
+        self._tell_if_degraded("an entry was lost to an error inside melody_logs")
 
     def _record(
         self,
@@ -243,9 +243,10 @@ class Recorder:
         # What waits in memory is gone with the process, unless the database has it before we return.
         waits = self.direct_timeout_seconds is not None
         number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
+        lost = number is None and not strict
         self.drain_thread.ensure_started()
         self.drain_thread.notify()
-        self._tell_if_degraded(lost=number is None and not strict)
+        self._tell_if_degraded("an entry was lost: neither disk nor memory takes it" if lost else None)
         is_written = False
         if number is not None and self.direct_timeout_seconds is not None:
             is_written = self.drain_thread.wait_until(number, self.direct_timeout_seconds)
@@ -259,9 +260,9 @@ class Recorder:
             f'"MELODY_LOGS_ON_FAILURE" is "fail_closed", and the {kind} entry cannot be made durable: {reason}'
         )
 
-    def _tell_if_degraded(self, *, lost: bool) -> None:
+    def _tell_if_degraded(self, loss: str | None) -> None:
         """Emit ``logs_degraded`` when something has become worse, and for every lost entry."""
-        reason = self.degradation.find_news(self.drain_thread.drain_state, is_lost=lost)
+        reason = self.degradation.find_news(self.drain_thread.drain_state, loss)
         if reason is not None:
             self.signals.send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
 

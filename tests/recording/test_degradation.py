@@ -53,6 +53,7 @@ def test_fall_back_is_told_once_and_each_loss_each_time(host: tuple[Flask, Melod
     for _ in range(3):
         assert logs.record_sms(receiver="+15005550006") is None
     assert [lost for _, lost in told[1:]] == [{"sms": 1}, {"sms": 2}, {"sms": 3}]
+    assert {reason for reason, _ in told[1:]} == {"an entry was lost: neither disk nor memory takes it"}
 
 
 def test_database_that_is_away_for_a_minute_is_told_once(host: tuple[Flask, MelodyLogs, Told], tmp_path: Path) -> None:
