@@ -29,6 +29,8 @@ LONG_ACKS = 100_000
 LONG_FAULTS = 60
 LONG_SECONDS = 100
 SHORT_FAULTS = 8
+OTHER_FAULTS = 20
+OTHER_ACKS = 20_000
 
 
 @pytest.mark.fault("F1")
@@ -57,6 +59,19 @@ def test_long_history(
 ) -> None:
     host = WebHost(start_process, tmp_path, postgresql_url, options=options)
     run_history(drill, host, postgresql_server, faults=LONG_FAULTS, acks=LONG_ACKS, seconds=LONG_SECONDS)
+
+
+@pytest.mark.drills
+@pytest.mark.fault("F1")
+@pytest.mark.parametrize("name", ["sqlite", "mariadb"])
+@pytest.mark.timeout(600)
+def test_history_on_other_databases(
+    drill: Drill, start_process: StartProcess, tmp_path: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    url: str = request.getfixturevalue(f"{name}_url")
+    server: Server | None = request.getfixturevalue("mariadb_server") if name == "mariadb" else None
+    host = WebHost(start_process, tmp_path, url, options=(*SYNC, "--preload"))
+    run_history(drill, host, server, faults=OTHER_FAULTS, acks=OTHER_ACKS, seconds=1)
 
 
 def test_checker_finds_what_is_lost_doubled_and_not_sent(tmp_path: Path, sqlite_url: str) -> None:
