@@ -15,7 +15,7 @@ import psycopg
 from melody_logs.recording.entries import from_json, to_row
 from melody_logs.state import State, state_of
 
-from .measuring import Bar, Comparison, Sizes
+from .measuring import Bar, Comparison, Sizes, in_turns, ratio
 from .samples import empty_tables, spooled_sign_ins, vacuum
 from .surroundings import close_host, libpq_address, make_host
 
@@ -35,10 +35,12 @@ def draining_a_spool(database_url: str, folder: Path, sizes: Sizes) -> Iterator[
             yield Comparison(
                 name="drain",
                 says=f"{count:,} entries from the spool into PostgreSQL / psycopg executemany by {BATCH_ROWS:,}",
-                bar=Bar(">=", 0.4),
                 unit="rows/s",
-                ours=partial(_drain, state, entries),
-                bare=partial(_insert, state, connection, columns, tuples),
+                measure=in_turns(
+                    ours=partial(_drain, state, entries),
+                    bare=partial(_insert, state, connection, columns, tuples),
+                ),
+                criteria=[ratio("ours", "bare", Bar(">=", 0.5))],
             )
         finally:
             connection.rollback()

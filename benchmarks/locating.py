@@ -17,7 +17,7 @@ from netaddr import IPSet
 from melody_logs.jobs.locate import locate_pending
 from melody_logs.state import State, state_of
 
-from .measuring import Bar, Comparison, Sizes
+from .measuring import Bar, Comparison, Sizes, in_turns, ratio
 from .samples import empty_tables, seed_sign_ins
 from .surroundings import close_host, libpq_address, make_host
 
@@ -25,7 +25,8 @@ BATCH_ROWS = 500
 _WAITING = """
 SELECT id, ip FROM melody_logs.melody_sign_in_log WHERE geo_state = 'pending' ORDER BY id LIMIT %s
 """
-_WRITE = """
+SELECT_ONE = "SELECT ip FROM melody_logs.melody_sign_in_log WHERE id = %s"
+WRITE = """
 UPDATE melody_logs.melody_sign_in_log SET country = %s, continent = %s, region = %s, city = %s, timezone = %s,
   latitude = %s, longitude = %s, geo_state = 'done' WHERE id = %s
 """
@@ -36,7 +37,7 @@ def locating_a_backlog(database_url: str, folder: Path, sizes: Sizes) -> Iterato
     """Compare rows a second over the same backlog and the same City file, made for this with a place for each /16."""
     count = sizes.choose(100_000, 1000)
     file = folder / "places.mmdb"
-    _write_places(file)
+    write_places(file)
     app = make_host(database_url, folder, MELODY_LOGS_GEOIP_DATABASE=(str(file),))
     state = state_of(app)
     with (
@@ -47,10 +48,12 @@ def locating_a_backlog(database_url: str, folder: Path, sizes: Sizes) -> Iterato
             yield Comparison(
                 name="locate",
                 says=f"locating {count:,} sign-ins / bare loop of select, look-up and update by {BATCH_ROWS}",
-                bar=Bar(">=", 0.5),
                 unit="rows/s",
-                ours=partial(_locate, state, count),
-                bare=partial(_locate_bare, state, connection, reader, count),
+                measure=in_turns(
+                    ours=partial(_locate, state, count),
+                    bare=partial(_locate_bare, state, connection, reader, count),
+                ),
+                criteria=[ratio("ours", "bare", Bar(">=", 0.6))],
             )
         finally:
             connection.rollback()
@@ -73,9 +76,9 @@ def _locate_bare(state: State, connection: psycopg.Connection[Any], reader: maxm
     settled = 0
     start = time.perf_counter()
     while rows := connection.execute(_WAITING, (BATCH_ROWS,)).fetchall():
-        found = [(*_pick(reader.get(ip)), row_id) for row_id, ip in rows]
+        found = [(*pick(reader.get(ip)), row_id) for row_id, ip in rows]
         with connection.cursor() as cursor:
-            cursor.executemany(_WRITE, found)
+            cursor.executemany(WRITE, found)
         connection.commit()
         settled += len(found)
     connection.commit()
@@ -85,7 +88,8 @@ def _locate_bare(state: State, connection: psycopg.Connection[Any], reader: maxm
     return count / taken
 
 
-def _pick(record: Any) -> tuple[Any, ...]:
+def pick(record: Any) -> tuple[Any, ...]:
+    """Give the columns that the bare statement writes, from a record of the City file."""
     return (
         record["country"]["iso_code"],
         record["continent"]["code"],
@@ -97,7 +101,8 @@ def _pick(record: Any) -> tuple[Any, ...]:
     )
 
 
-def _write_places(file: Path) -> None:
+def write_places(file: Path) -> None:
+    """Write a City file with a place for each /16 that the benchmark's addresses lie in."""
     writer = MMDBWriter(4, "GeoLite2-City", ["en"], "made for a benchmark")
     for first in range(11, 100):
         for second in range(0, 256):

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import http.client
 import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
 
+from .http_client import make_post, requests_a_second
 from .login_host import PASSWORD, USERS, create_accounts
-from .measuring import Bar, Comparison, Sizes
+from .measuring import Bar, Comparison, Sizes, in_turns, ratio
 from .samples import USER_AGENT
 from .surroundings import close_host, libpq_address, make_host, serving
 
-_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": USER_AGENT}
 #: Longer than the drain gathers: what one window recorded is not drained in the next one.
-SETTLE_SECONDS = 0.6
+SETTLE_SECONDS = 1.5
 
 
 @contextmanager
-def login_of_a_host(algorithm: str, database_url: str, folder: Path, sizes: Sizes) -> Iterator[Comparison]:
-    """Compare the requests a second of one sync worker and one client; *algorithm* hashes the passwords."""
+def login_of_a_host(
+    algorithm: str, clients: int, worker_class: str, database_url: str, folder: Path, sizes: Sizes
+) -> Iterator[Comparison]:
+    """Compare the requests a second; *algorithm* hashes the passwords.
+
+    One client asks one worker process, more clients ask two, each with four threads if it is ``gthread``.
+    """
     seconds = 0.1 if sizes.quick else 4.0
     settle_seconds = 0.0 if sizes.quick else SETTLE_SECONDS
     address = libpq_address(database_url)
     create_accounts(address, algorithm)
     close_host(make_host(database_url, folder))
+    requests = _make_requests()
+    options = ["-k", worker_class, "-w", "1" if clients == 1 else "2", "benchmarks.login_host:create_app()"]
+    if worker_class == "gthread":
+        options[:0] = ["--threads", "4"]
     with ExitStack() as stack:
         ports = {}
         for logs in ("on", "off"):
@@ -39,39 +45,23 @@ def login_of_a_host(algorithm: str, database_url: str, folder: Path, sizes: Size
                 "BENCHMARK_HASH": algorithm,
                 "BENCHMARK_LOGS": logs,
             }
-            options = ["-k", "sync", "benchmarks.login_host:create_app()"]
             ports[logs] = stack.enter_context(serving(folder, f"login-{logs}", options, environment))
+
+        def measure(logs: str) -> float:
+            rate = requests_a_second(ports[logs], requests, clients, seconds)
+            time.sleep(settle_seconds)
+            return rate
+
         yield Comparison(
-            name=f"login-{algorithm}",
-            says=f"logins a second through gunicorn (sync), {algorithm} hash: sign-ins recorded / not",
-            bar=Bar(">=", 0.95),
+            name=f"login-{algorithm}-{clients}-{worker_class}",
+            says=f"logins through gunicorn ({worker_class}), {algorithm} hash, {clients} clients: recorded / not",
             unit="requests/s",
-            ours=partial(_requests_a_second, ports["on"], seconds, settle_seconds),
-            bare=partial(_requests_a_second, ports["off"], seconds, settle_seconds),
+            measure=in_turns(on=lambda: measure("on"), off=lambda: measure("off")),
+            criteria=[ratio("on", "off", Bar(">=", 0.95))],
         )
 
 
-def _log_in(port: int, user: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        form = urlencode({"email": f"user{user}@example.org", "password": PASSWORD})
-        connection.request("POST", "/login", form, _HEADERS)
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
-
-
-def _requests_a_second(port: int, seconds: float, settle_seconds: float) -> float:
+def _make_requests() -> list[bytes]:
     choose = random.Random(1)
-    done = 0
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        status = _log_in(port, choose.randint(1, USERS))
-        if status != 200:
-            raise RuntimeError(f"a login of the benchmark was answered with {status}")
-        done += 1
-    taken = time.perf_counter() - start
-    time.sleep(settle_seconds)
-    return done / taken
+    users = [f"user{choose.randint(1, USERS)}@example.org" for _ in range(USERS)]
+    return [make_post("/login", {"email": user, "password": PASSWORD}, {"User-Agent": USER_AGENT}) for user in users]

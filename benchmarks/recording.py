@@ -1,18 +1,21 @@
-"""Recording a sign-in in process, against appending the same bytes to a bare SQLite file."""
+"""Recording a sign-in and a mail in process, against appending the same bytes to a bare SQLite file."""
 
 from __future__ import annotations
 
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+
+from flask import Flask
 
 from melody_logs.state import state_of
 
-from .measuring import Bar, Comparison, Sizes
-from .samples import REQUEST, SIGN_IN, empty_tables, spooled_sign_ins
+from .measuring import Bar, Comparison, Round, Sizes, ratio
+from .samples import REQUEST, SIGN_IN, empty_tables, make_mail, spooled_mail, spooled_sign_ins
 from .surroundings import close_host, make_host
 
 BURST = 50
@@ -20,68 +23,65 @@ BURST = 50
 
 @contextmanager
 def recording_a_sign_in(database_url: str, folder: Path, sizes: Sizes) -> Iterator[Comparison]:
-    """Compare ``record_sign_in`` inside a request, while the drain thread empties the spool into PostgreSQL.
-
-    Calls of both sides come in turns, fifty at a time, in the same process: the drain takes its share of the
-    interpreter from both.
-    """
-    calls = 200 if sizes.quick else 2000
+    """Compare ``record_sign_in`` inside a request, while the drain thread empties the spool into PostgreSQL."""
     app = make_host(database_url, folder)
+    record = make_calls(app)["sign-in"]
+    says = "record_sign_in in a request / bare SQLite WAL append of the same bytes, median of calls"
+    with _beside_bare_appends(app, folder, record, spooled_sign_ins(1)[0], 200 if sizes.quick else 2000) as measure:
+        yield Comparison("record-sign-in", says, "µs", measure, [ratio("ours", "bare", Bar("<=", 4))])
+
+
+@contextmanager
+def recording_a_mail(database_url: str, folder: Path, sizes: Sizes) -> Iterator[Comparison]:
+    """Compare ``record_email`` of 4 KB of HTML, redaction included, in the same way."""
+    app = make_host(database_url, folder)
+    record = make_calls(app)["mail"]
+    says = "record_email of 4 KB HTML in a request, redacted / bare SQLite WAL append of the same bytes"
+    with _beside_bare_appends(app, folder, record, spooled_mail(), 100 if sizes.quick else 1000) as measure:
+        yield Comparison("record-mail", says, "µs", measure, [ratio("ours", "bare", Bar("<=", 12))])
+
+
+def make_calls(app: Flask) -> Mapping[str, Callable[[], object]]:
+    """Give what records a sign-in and a mail; call them in a request of *app*."""
     recorder = state_of(app).recorder
-    body = spooled_sign_ins(1)[0]
-    bare = _bare_spool(folder / "bare.sqlite")
-    with app.test_request_context(**REQUEST):
-        pair = Turns(
-            lambda: recorder.record_sign_in(dict(SIGN_IN)),
-            lambda: bare.execute("INSERT INTO entry (body) VALUES (?)", (body,)),
-            calls,
-        )
+    mail = make_mail()
+    return {
+        "sign-in": lambda: recorder.record_sign_in(dict(SIGN_IN)),
+        "mail": lambda: recorder.record_message("email", dict(mail)),
+    }
+
+
+@contextmanager
+def _beside_bare_appends(
+    app: Flask, folder: Path, record: Callable[[], object], body: bytes, calls: int
+) -> Iterator[Callable[[int], Round]]:
+    """Calls of both sides come in turns in one process: the drain takes its share of the interpreter from both."""
+    with closing(_bare_spool(folder / "bare.sqlite")) as bare, app.test_request_context(**REQUEST):
+        functions = {"ours": record, "bare": lambda: bare.execute("INSERT INTO entry (body) VALUES (?)", (body,))}
         try:
-            yield Comparison(
-                name="record-sign-in",
-                says="record_sign_in in a request / bare SQLite WAL append of the same bytes, median of calls",
-                bar=Bar("<=", 5),
-                unit="µs",
-                ours=pair.first,
-                bare=pair.second,
-            )
+            yield partial(_medians, functions, calls)
         finally:
-            bare.close()
             close_host(app)
             empty_tables(state_of(app).database)
             state_of(app).database.close()
 
 
-class Turns:
-    """Times two functions in one run, in turns; either side's number starts the run, the other's reads it."""
+def _medians(functions: Mapping[str, Callable[[], object]], calls: int, number: int) -> Round:
+    seconds: dict[str, list[float]] = {side: [] for side in functions}
+    for _ in range(calls // BURST):
+        for side, function in functions.items():
+            seconds[side] += time_calls(function, BURST)
+    return {side: statistics.median(taken) * 1e6 for side, taken in seconds.items()}
 
-    def __init__(self, first: Callable[[], object], second: Callable[[], object], calls: int) -> None:
-        self._functions = (first, second)
-        self._calls = calls
-        self._waiting: dict[int, float] = {}
 
-    def first(self) -> float:
-        """Give the median of the first function's calls, in microseconds."""
-        return self._read(0)
-
-    def second(self) -> float:
-        """Give the median of the second function's calls, in microseconds."""
-        return self._read(1)
-
-    def _read(self, side: int) -> float:
-        if side not in self._waiting:
-            self._run()
-        return self._waiting.pop(side)
-
-    def _run(self) -> None:
-        seconds: tuple[list[float], list[float]] = ([], [])
-        for _ in range(self._calls // BURST):
-            for function, taken in zip(self._functions, seconds, strict=True):
-                for _ in range(BURST):
-                    start = time.perf_counter()
-                    function()
-                    taken.append(time.perf_counter() - start)
-        self._waiting = {side: statistics.median(taken) * 1e6 for side, taken in enumerate(seconds)}
+def time_calls(function: Callable[[], object], calls: int) -> list[float]:
+    """Time each of some calls, in seconds."""
+    taken = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - start)
+    return taken
 
 
 def _bare_spool(path: Path) -> sqlite3.Connection:

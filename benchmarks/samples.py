@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import uuid_utils
 from sqlalchemy import text
 
-from melody_logs.recording.entries import build_sign_in, to_json
+from melody_logs.recording.entries import build_message, build_sign_in, to_json
 from melody_logs.recording.request_facts import RequestFacts
+from melody_logs.settings import Settings
 from melody_logs.storage.database import Database
 
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
@@ -33,6 +35,27 @@ def _spooled(number: int, ip: str) -> bytes:
     facts = RequestFacts(ip=ip, user_agent=USER_AGENT, referrer="https://app.example.org/start", endpoint="auth.login")
     fields = SIGN_IN | {"identity": f"user{number}@example.org", "user_id": number, "account_known": True}
     return to_json(build_sign_in(fields, facts=facts, key=b"benchmark"))
+
+
+def make_mail() -> dict[str, Any]:
+    """Give the keywords of ``record_email`` for a mail of 4 KB of HTML with a code and a link, which it names."""
+    content = Path(__file__).with_name("mail.html").read_text(encoding="utf-8")
+    code, link = "738204", "Zm9yIGEgYmVuY2htYXJrIG9ubHkgYW5kIGZvciBub3RoaW5nIGVsc2U"
+    assert code in content and link in content
+    return {
+        "receiver": "ada@example.org",
+        "subject": "Your sign-in code for Example",
+        "content": content,
+        "purpose": "sign_in_code",
+        "secrets": [code, link],
+        "success": True,
+    }
+
+
+def spooled_mail() -> bytes:
+    """Make the entry of that mail as it lies in a spool."""
+    facts = RequestFacts(endpoint="auth.login")
+    return to_json(build_message("email", make_mail(), facts=facts, settings=Settings()))
 
 
 def public_address(choose: random.Random) -> str:
@@ -65,7 +88,7 @@ _SEED_TOTALS = (
     FROM melody_logs.melody_sign_in_log GROUP BY 1, 2, event, outcome""",
     "INSERT INTO melody_logs.melody_position SELECT 'sign-in', max(position) FROM melody_logs.melody_sign_in_log",
 )
-_TABLES = ("sign_in_log", "total", "hourly_total", "country_total", "position", "spool_progress")
+_TABLES = ("sign_in_log", "email_log", "total", "hourly_total", "country_total", "position", "spool_progress")
 
 
 def seed_sign_ins(database: Database, rows: int, *, located: bool) -> None:

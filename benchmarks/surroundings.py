@@ -19,35 +19,34 @@ from sqlalchemy import make_url
 from melody_logs import MelodyLogs
 from melody_logs.state import state_of
 from melody_logs.storage.schema import upgrade
-from tests.servers.binaries import postgresql_binaries
-from tests.servers.postgresql import fresh_database, running_postgresql
+from tests.servers.binaries import postgresql_binaries, redis_binaries
+from tests.servers.postgresql import PostgresqlServer, fresh_database, running_postgresql
 from tests.servers.processes import Process, free_port
+from tests.servers.redis_server import RedisServer, running_redis
+
+from .measuring import NotMeasured
 
 _PROJECT = Path(__file__).parent.parent
 #: The test server trades safety and memory for speed; commits and buffers must cost here what they cost a user.
 _STOCK = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "128MB", "max_wal_size": "4GB"}
 
 
-class NoServerError(RuntimeError):
-    """There is no PostgreSQL to measure with; the message says how to get one."""
-
-
 @contextmanager
-def stock_postgresql() -> Iterator[str]:
-    """Run a PostgreSQL with stock settings, but for a large ``max_wal_size``, and yield its libpq address.
+def stock_postgresql() -> Iterator[PostgresqlServer]:
+    """Run a PostgreSQL with stock settings, but for a large ``max_wal_size``.
 
-    :raise NoServerError: if no program is found.
+    :raise NotMeasured: if no program is found.
     """
     found = postgresql_binaries()
     if not found:
-        raise NoServerError('no PostgreSQL was found: install the package "postgresql", or run `make test` as root')
+        raise NotMeasured('no PostgreSQL was found: install the package "postgresql", or run `make test` as root')
     with running_postgresql(found[0]) as server:
         with psycopg.connect(server.url(driver=""), autocommit=True) as connection:
             for name, value in _STOCK.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         server.stop()
         server.start()
-        yield server.url(driver="")
+        yield server
 
 
 @contextmanager
@@ -63,14 +62,34 @@ def libpq_address(database_url: str) -> str:
     return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def make_host(database_url: str, folder: Path, **config: object) -> Flask:
-    """Make a host whose sign-ins are recorded into *database_url*, with the tables and everything else by default."""
+def make_app(database_url: str, folder: Path, **config: object) -> Flask:
+    """Make a host whose sign-ins and mail are recorded into *database_url*, with everything else by default."""
     app = Flask("benchmark", instance_path=str(folder))
     app.config.update(SECRET_KEY="benchmark", MELODY_LOGS_DATABASE_URI=database_url)
-    app.config.update(MELODY_LOGS_ENABLE_SIGN_IN_LOG=True, **config)
+    app.config.update(MELODY_LOGS_ENABLE_SIGN_IN_LOG=True, MELODY_LOGS_ENABLE_EMAIL_LOG=True)
+    app.config.update(config)
     MelodyLogs(app)
+    return app
+
+
+def make_host(database_url: str, folder: Path, **config: object) -> Flask:
+    """Make such a host, and its tables."""
+    app = make_app(database_url, folder, **config)
     upgrade(state_of(app).database)
     return app
+
+
+@contextmanager
+def measured_redis(folder: Path) -> Iterator[RedisServer]:
+    """Run a Redis.
+
+    :raise NotMeasured: if no program is found.
+    """
+    found = redis_binaries()
+    if not found:
+        raise NotMeasured('no Redis was found: install the package "redis-server", or run `make test` as root')
+    with running_redis(found[0], folder) as server:
+        yield server
 
 
 def close_host(app: Flask) -> None:
@@ -83,9 +102,9 @@ def close_host(app: Flask) -> None:
 
 @contextmanager
 def serving(folder: Path, name: str, options: Sequence[str], environment: Mapping[str, str]) -> Iterator[int]:
-    """Run gunicorn with one worker process until the block ends, and yield its port; its output lies in *folder*."""
+    """Run gunicorn until the block ends, and yield its port; its output lies in *folder*."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "-w", "1", "-b", f"127.0.0.1:{port}", "--log-level", "error"]
+    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--log-level", "error"]
     command += ["--chdir", str(_PROJECT), *options]
     with Process(command, folder=folder, name=name, environment=environment) as server:
         server.wait_until(lambda: _accepts(port), timeout_seconds=60)

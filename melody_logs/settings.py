@@ -46,7 +46,7 @@ class Settings:
         250, types.integer(1, 60_000), "Longest wait of the direct writer before it leaves the entry spooled.", "ms"
     )
     drain_in_process: bool = _key(True, types.boolean, "Drain by a thread of each web process.")
-    drain_interval_seconds: float = _key(0.25, types.number(0.01, 60), "Pause of the drain between batches.", "s")
+    drain_interval_seconds: float = _key(1.0, types.number(0.01, 60), "Pause of the drain between batches.", "s")
 
     flood_whole_per_minute: int = _key(
         20, types.integer(0, 1_000_000), "Like failures a minute kept whole; more are counted in one row. 0: all whole."

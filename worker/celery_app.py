@@ -9,6 +9,7 @@ from flask import Flask
 
 from melody_logs.tasks import beat_schedule
 
+from .connection import PatientBroker
 from .environment import broker_url, data_folder, lifeline_descriptor, load_host
 from .lifeline import watch_lifeline
 from .options import celery_options, embedded_message_folder
@@ -26,7 +27,7 @@ def create_worker() -> Celery:
         watch_lifeline(descriptor)
     host = load_host()
     folder, url = data_folder(host), broker_url()
-    worker = Celery("melody_logs", task_cls=_context_task(host))
+    worker = Celery("melody_logs", task_cls=_context_task(host), amqp=PatientBroker)
     worker.conf.update(celery_options(url, folder))
     worker.conf.beat_schedule = beat_schedule(host)
     worker.set_default()

@@ -21,6 +21,8 @@ def celery_options(broker_url: str, data_folder: Path) -> dict[str, Any]:
         "broker_url": broker_url,
         "broker_transport_options": _transport_options(broker_url, data_folder),
         "broker_connection_retry_on_startup": True,
+        # For ever: Celery's own hundred attempts end the worker.
+        "broker_connection_max_retries": None,
         "include": ["melody_logs.tasks"],
         "task_default_queue": QUEUE,
         "task_ignore_result": True,

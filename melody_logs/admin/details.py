@@ -26,6 +26,7 @@ _DEEDS = {
     "unreadable": "what was given could not be turned into text",
     "invalid": "what was given was not usable and was left out",
     "failed": "the host's function failed, the entry was kept as it was",
+    "suspect": "the host's clock and the database's differ by more than five minutes",
     "total": "counts failures of any name and network, beyond those that are told apart",
     "nearly_full": "more than three quarters full, so the body was left out",
     "imported": "taken over from a Melody Auth database",
@@ -114,8 +115,8 @@ def _status(row: Any) -> words.Mark:
     return words.mark_of(words.STATUS_MARKS, row.status)
 
 
-def _happened_at(row: Any, now: datetime) -> Field:
-    return Field("When", _say_moment(row.occurred_at, now))
+def _happened_at(row: Any, now: datetime, notes: _Notes) -> Field:
+    return Field("When", _say_moment(row.occurred_at, now), notes=notes.about("occurred_at"))
 
 
 def _say_moment(instant: datetime, now: datetime) -> str:
@@ -123,14 +124,14 @@ def _say_moment(instant: datetime, now: datetime) -> str:
     return f"{when.exact} ({when.ago})" if when.ago not in when.exact else when.exact
 
 
-def _attempts_happened(row: Any, now: datetime) -> tuple[Field, ...]:
+def _attempts_happened(row: Any, now: datetime, notes: _Notes) -> tuple[Field, ...]:
     """Say when an attempt was, or how many a counted row stands for, and when the first and last were."""
     if row.folded_count is None:
-        return (_happened_at(row, now),)
+        return (_happened_at(row, now, notes),)
     whose = "" if is_total(row) else "; the other facts are those of the first"
     return (
         Field("Attempts", f"{row.folded_count:,}{whose}"),
-        Field("First", _say_moment(row.occurred_at, now)),
+        Field("First", _say_moment(row.occurred_at, now), notes=notes.about("occurred_at")),
         Field("Last", _say_moment(row.last_at or row.occurred_at, now)),
     )
 
@@ -143,7 +144,7 @@ def _sign_in_happened(row: Any, now: datetime, notes: _Notes) -> Group:
             Field("Event", words.say(row.event), notes=notes.about("event")),
             Field("Reason", words.say(row.reason), notes=notes.about("reason")),
             Field("Method", words.say(row.method), notes=notes.about("method")),
-            *_attempts_happened(row, now),
+            *_attempts_happened(row, now, notes),
         ),
     )
 
@@ -213,7 +214,7 @@ def _message_happened(row: Any, now: datetime, notes: _Notes) -> Group:
         (
             Field("Status", "", notes=notes.about("status", "success"), mark=_status(row)),
             Field("Purpose", words.say(row.purpose), notes=notes.about("purpose")),
-            _happened_at(row, now),
+            _happened_at(row, now, notes),
             _field("Endpoint", row, "endpoint", notes, "mono"),
         ),
     )

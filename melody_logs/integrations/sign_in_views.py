@@ -13,6 +13,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
+from ..log_unavailable import LogUnavailable
 from ..recording.guard import guarded
 from ..recording.recorder import Recorder
 from ..recording.seams import read_user_id
@@ -70,13 +71,16 @@ def install(app: Flask, recorder: Recorder) -> None:
     @guarded
     def begin() -> None:
         current = _current_request()
-        if _watched_view(views, current) is not None:
-            watched = _watched(current)
-            watched.user_before = _attempted(_session_user, "the user before the request")
-            # One that is refused here has been told so, and is not noted.
-            watched.is_noted = True
+        if _watched_view(views, current) is None:
+            return
+        watched = _watched(current)
+        watched.user_before = _attempted(_session_user, "the user before the request")
+        try:
             recorder.require_log("sign-in")
-            watched.is_noted = False
+        except LogUnavailable:
+            # The host has been told so: the attempt is not noted as well.
+            watched.is_noted = True
+            raise
 
     def finish(response: Response) -> Response:
         _finish(recorder, views, response)

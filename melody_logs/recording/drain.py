@@ -16,6 +16,7 @@ from ..storage.progress import GapCount, advance_progress, forget_old_progress, 
 from ..storage.trouble import has_answered
 from ..storage.writer import write_rows
 from .forking import follow_forks
+from .host_clock import mark_suspect_times
 from .leftovers import Leftovers
 from .losses import SparseLog
 from .poison import ReadEntry, Rejection, is_database_trouble, read_entries, write_what_passes
@@ -223,6 +224,7 @@ class Drain:
             if before >= last:
                 return 0
             fresh = [entry for entry in entries if entry.number > before]
+            mark_suspect_times(fresh, now)
             advance_progress(connection, file.id, last, now)
             rejected = write(connection, now, fresh)
             if rejected or unreadable:

@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
-    """Let no error out of a hook or a receiver: it is logged, and the answer is None. LogUnavailable passes."""
+    """Let no exception out of a hook or a receiver: it is logged, and the answer is None.
+
+    :raise LogUnavailable: that one is meant for the host.
+    """
 
     log = SparseLog()
 
@@ -22,7 +25,7 @@ def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
             return function(*args, **kwargs)
-        except LogUnavailable:  # asked for by the host
+        except LogUnavailable:
             raise
         except Exception:
             log.warn(f"{function.__qualname__} failed; the host goes on", with_traceback=True)

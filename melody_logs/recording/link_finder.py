@@ -16,9 +16,12 @@ _LOCAL_LINK = re.compile(rf"[\"'= (](/[\w\-.~%]{{1,64}}/[^\s\"'<>`\\^{{}}]{{1,{_
 _BARE_LINK = re.compile(
     rf"(?<![\w.@/\-])((?:[\w\-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?::[0-9]{{1,5}})?/[^\s\"'<>`\\^{{}}]{{1,{_MOST_OF_A_LINK}}})"
 )
+#: How the name in such a link ends, which is soon found; and the most that stands before that.
+_NAME_END = re.compile(r"\.[A-Za-z]{2,24}(?::[0-9]{1,5})?/")
+_MOST_OF_A_NAME = 8 * 64
 #: Also in a link that is the percent-encoded parameter of another.
 _PARAMETER = re.compile(
-    r"(?:[?&#;]|%3[Ff]|%26|%23)([\w.\-\[\]]{1,64})(?:=|%3[Dd])(?!https?(?::|%3[Aa]))"
+    r"[?&#;%](?:(?<!%)|3[Ff]|26|23)([\w.\-\[\]]{1,64})(?:=|%3[Dd])(?!https?(?::|%3[Aa]))"
     r"((?:[^&#;\s\"'<>`\\^{}|%]|%(?!3[Ff]|26|23)){1,4096})"
 )
 #: The address of a plain page, of words alone: none of the rules below finds anything in it.
@@ -39,7 +42,7 @@ def find_link_secrets(text: str) -> list[tuple[int, int]]:
     if "/" in text:
         for match in _LOCAL_LINK.finditer(text):
             found.extend(_secret_segments(text, match.start(1), match.end(1), has_host=False))
-        for match in _BARE_LINK.finditer(text):
+        for match in _find_bare_links(text):
             found.extend(_secret_segments(text, match.start(1), match.end(1), has_host=True))
     if "=" in text or "%3" in text:
         for match in _PARAMETER.finditer(text):
@@ -47,6 +50,20 @@ def find_link_secrets(text: str) -> list[tuple[int, int]]:
             if _is_secret_parameter(match[1], value):
                 found.append((match.start(2), match.start(2) + len(value)))
     return found
+
+
+def _find_bare_links(text: str) -> Iterator[re.Match[str]]:
+    """Find the places of ``_BARE_LINK``, which alone would be tried at each word: from the ends of names back."""
+    done = 0
+    for name_end in _NAME_END.finditer(text):
+        start = name_end.start()
+        first = max(done, start - _MOST_OF_A_NAME)
+        while start > first and (text[start - 1].isalnum() or text[start - 1] in "_-."):
+            start -= 1
+        match = _BARE_LINK.match(text, start) if start < name_end.start() else None
+        if match is not None:
+            yield match
+            done = match.end()
 
 
 def split_link(link: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

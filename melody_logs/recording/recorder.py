@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
-from blinker import NamedSignal
-from flask import current_app, has_app_context, has_request_context
+from flask import has_request_context
 
 from ..errors import ConfigurationError
 from ..log_unavailable import LogUnavailable
 from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
 from ..vocabulary import EVENTS, Kind
+from .announcing import Announcer
 from .attempts import Attempt, current_attempts
 from .degradation import Degradation
 from .drain_thread import DrainThread
@@ -37,14 +36,12 @@ T = TypeVar("T")
 
 #: What a message says in its first phase and need not say again.
 _SAID_ONCE = frozenset({"receiver", "subject", "content", "content_type", "template", "purpose"})
-#: The signals being sent, so that a receiver that records does not call itself without end.
-_being_sent: ContextVar[frozenset[str]] = ContextVar("melody_logs_being_sent", default=frozenset())
 
 
 def _never_raising(
     method: Callable[Concatenate[Recorder, P], T | None],
 ) -> Callable[Concatenate[Recorder, P], T | None]:
-    """Let no error of ours out of a method that the host calls, with the kind or a sign-in's fields first."""
+    """Let no error of ours but ``LogUnavailable`` out of a method; the kind or a sign-in's fields come first."""
 
     @wraps(method)
     def call(self: Recorder, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -54,7 +51,7 @@ def _never_raising(
             raise
         except Exception as error:
             kind: Any = args[0] if isinstance(args[0], str) else "sign-in"
-            self._fail(kind, error, bool(kwargs.get("strict")))
+            self._give_up(kind, error, kwargs.get("strict") is True)
             return None
 
     return call
@@ -80,8 +77,7 @@ class Recorder:
     refused: dict[str, int] = field(default_factory=dict)
     degradation: Degradation = field(init=False)
     log: SparseLog = field(default_factory=SparseLog)
-    #: Receivers that fail are another matter than entries that are lost: one must not keep the other from being told.
-    signal_log: SparseLog = field(default_factory=SparseLog)
+    signals: Announcer = field(default_factory=Announcer)
 
     def __post_init__(self) -> None:
         """Begin with nothing told."""
@@ -230,13 +226,13 @@ class Recorder:
         except LogUnavailable:
             raise
         except Exception as error:
-            self._fail(kind, error, strict)
+            self._give_up(kind, error, strict)
             return None
-        self._announce(entry)
+        self.signals.send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         return entry
 
-    def _fail(self, kind: Kind, error: Exception, strict: bool) -> None:
-        """Refuse, or else count as lost, what an error inside melody_logs keeps from being recorded."""
+    def _give_up(self, kind: Kind, error: Exception, strict: bool) -> None:
+        """Refuse what an error inside melody_logs has lost, or count it; call it in the handler of the error."""
         if strict and self.settings.fails_closed:
             self.log.warn(f"a {kind} entry could not be recorded and is refused", with_traceback=True)
             self._refuse(kind, f"an error inside melody_logs: {type(error).__name__}")
@@ -268,26 +264,7 @@ class Recorder:
         """Emit ``logs_degraded`` when something has become worse, and for every lost entry."""
         reason = self.degradation.find_news(self.drain_thread.drain_state, loss)
         if reason is not None:
-            self._send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
-
-    def _announce(self, entry: Entry) -> None:
-        try:
-            self._send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
-        except Exception:  # it is recorded all the same
-            self.log.warn(f"a {entry.kind} entry could not be announced", with_traceback=True)
-
-    def _send(self, signal: NamedSignal, **payload: Any) -> None:
-        """Emit a signal, but not to a receiver of that same signal at work: what it records is not announced."""
-        under_way = _being_sent.get()
-        if not signal.receivers or signal.name in under_way or not has_app_context():
-            return
-        token = _being_sent.set(under_way | {signal.name})
-        try:
-            signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
-        except Exception:
-            self.signal_log.warn(f'a receiver of the signal "{signal.name}" raised', with_traceback=True)
-        finally:
-            _being_sent.reset(token)
+            self.signals.send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
 
 
 def _event_of(fields: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ..errors import MelodyLogsError
 from .code_finder import find_codes
 from .known_secrets import KnownSecret, find_encoded, find_known, find_spaced, read_secrets, survives
 from .link_finder import find_link_secrets
-from .redaction_patterns import PLACEHOLDER, SHAPES
+from .redaction_patterns import OTHER_SHAPES, PLACEHOLDER, SHAPE_GROUPS
 from .views import View, join_lines, read_aloud, undo_escapes, undo_quoted_printable
 
 #: A place in the original text, and whether the placeholder goes there; the others are further parts of the same find.
@@ -102,7 +102,8 @@ def _search_known(
 
 def _find_shapes(lowered: str) -> list[tuple[int, int]]:
     found = []
-    for needle, pattern in SHAPES:
+    shapes = [shape for fragment, group in SHAPE_GROUPS if fragment in lowered for shape in group]
+    for needle, pattern in shapes if lowered.isascii() else (*shapes, *OTHER_SHAPES):
         if needle in lowered:
             for match in pattern.finditer(lowered):
                 place = match.span(match.lastindex or 0)

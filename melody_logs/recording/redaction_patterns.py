@@ -8,6 +8,7 @@ All words are lower case. A word matches inside a longer one unless it stands in
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 PLACEHOLDER = "[redacted]"
@@ -197,4 +198,16 @@ def _shapes() -> tuple[Shape, ...]:
     return tuple(Shape(needle, re.compile(re.escape(needle) + rest)) for needle, rest in texts.items())
 
 
-SHAPES = _shapes()
+def _group(shapes: Iterable[Shape]) -> Mapping[str, list[Shape]]:
+    """Group shapes by a part that their needles share: where it does not occur, none of them is looked for."""
+    groups: dict[str, list[Shape]] = {}
+    for shape in shapes:
+        fragment = next((fragment for fragment in _FRAGMENTS if fragment in shape.needle), shape.needle)
+        groups.setdefault(fragment, []).append(shape)
+    return groups
+
+
+_FRAGMENTS = ("pass", "wort", "_", "key", "sib-")
+#: By a part that each needle of a group has; the others have letters that no ASCII text has.
+SHAPE_GROUPS = tuple(_group(shape for shape in _shapes() if shape.needle.isascii()).items())
+OTHER_SHAPES = tuple(shape for shape in _shapes() if not shape.needle.isascii())

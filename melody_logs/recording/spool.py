@@ -10,12 +10,14 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .forking import follow_forks, notice_fork
 from .losses import LossCounter, SparseLog
 from .spool_census import count_other_spools
 from .spool_file import SpoolFile
-from .spool_folder import SpoolLock, SpoolRefused, claim_new_spool, remove_spool, set_aside
+from .spool_folder import SpoolLock, SpoolRefused, remove_spool, set_aside
+from .spool_making import make_spool
 from .spool_memory import SpoolMemory
 from .spool_trouble import close_quietly, explain_refusal, is_damage
 from .waiting import Waiting, sum_waiting
@@ -262,16 +264,9 @@ class Spool:
         return True
 
     def _make_file(self) -> tuple[SpoolFile, SpoolLock]:
-        path, lock = claim_new_spool(self.directory)
         max_bytes = self._max_megabytes * 1024 * 1024
-        file = SpoolFile(path, lock=self.lock, max_bytes=max_bytes, synchronous=self._synchronous)
-        try:
-            file.create(self.destination)
-        except BaseException:
-            close_quietly(file)
-            remove_spool(path, lock)
-            raise
-        return file, lock
+        options: dict[str, Any] = {"max_bytes": max_bytes, "synchronous": self._synchronous}
+        return make_spool(self.directory, self.destination, lock=self.lock, **options)
 
     def _check_place(self, now: float) -> None:
         """Leave a file that somebody deleted: it still takes entries, but they would end with this process."""

@@ -6,25 +6,22 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from .spool_batch import READ, Spooled, read_after
+from .spool_connection import PAGE_BYTES, connect, transaction
+from .spool_folder import measure_file
 from .waiting import Waiting
 
 FORMAT = "1"
-PAGE_BYTES = 4096
 #: From here on the bodies of messages are left out, so that there is room for what happened.
 NEARLY_FULL = 0.75
 #: Deletes hold the appender's lock, so they come in pieces of about half a millisecond.
 _DELETE_ENTRIES = 100
-#: The appender leaves checkpoints to the drain; this is its net where no drain runs, or the drain is stuck.
-_APPENDER_CHECKPOINT_PAGES = 16_384
-_BUSY_SECONDS = 0.1
 _ROOM_BYTES = 4 * PAGE_BYTES
 _SCHEMA = (
     "CREATE TABLE entry (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, appended_at REAL NOT NULL,"
@@ -73,7 +70,7 @@ class SpoolFile:
     def create(self, destination: str) -> None:
         """Make the tables of a new spool, in one transaction, for entries meant for the database *destination*."""
         writer = self._open_writer()
-        with _transaction(writer):
+        with transaction(writer):
             for statement in _SCHEMA:
                 writer.execute(statement)
             meta = {"format": FORMAT, "destination": destination, "created_at": datetime.now(UTC).isoformat()}
@@ -100,7 +97,7 @@ class SpoolFile:
         """Write as much as a usual entry takes, and take it away again."""
         with self.lock:
             writer = self._writing()
-            with _transaction(writer):
+            with transaction(writer):
                 writer.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM_BYTES,))
                 writer.execute("DELETE FROM meta WHERE name = 'room'")
                 writer.execute("INSERT OR REPLACE INTO meta VALUES ('proven_at', ?)", (str(time.time()),))
@@ -116,7 +113,7 @@ class SpoolFile:
             with self.lock:
                 return read_after(self._writing(), self.drained_through)
         if self._reader is None:
-            self._reader = self._connect()
+            self._reader = connect(self.path, alone=self._alone, synchronous=self._synchronous)
         return read_after(self._reader, self.drained_through)
 
     def delete_drained(self) -> None:
@@ -134,7 +131,7 @@ class SpoolFile:
         """Move entries, given by number and error, to the dead letters, all or none."""
         with self.lock:
             writer = self._writing()
-            with _transaction(writer):
+            with transaction(writer):
                 for number, error in dead:
                     rows = writer.execute(READ, (number - 1, 1)).fetchall()
                     if rows and rows[0][0] == number:
@@ -193,7 +190,7 @@ class SpoolFile:
     def checkpoint(self) -> int:
         """Bring the write-ahead log into the file while others append; return how many bytes the log holds."""
         if self._reader is None:
-            self._reader = self._connect()
+            self._reader = connect(self.path, alone=self._alone, synchronous=self._synchronous)
         _, pages, _ = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages) * PAGE_BYTES
 
@@ -210,11 +207,11 @@ class SpoolFile:
 
     def log_bytes(self) -> int:
         """Measure the write-ahead log."""
-        return _size(self.path.with_name(self.path.name + "-wal")) if self.path else 0
+        return measure_file(self.path.with_name(self.path.name + "-wal")) if self.path else 0
 
     def file_bytes(self) -> int:
         """Measure the file without its log."""
-        return _size(self.path) if self.path else 0
+        return measure_file(self.path) if self.path else 0
 
     def close(self) -> None:
         """Close the connections; a later call opens them again. A spool in memory ends with its connection."""
@@ -238,51 +235,12 @@ class SpoolFile:
         return self._writer or self._open_writer()
 
     def _open_writer(self) -> sqlite3.Connection:
-        writer = self._connect()
+        writer = connect(self.path, alone=self._alone, synchronous=self._synchronous)
         if self._max_pages:
             writer.execute(f"PRAGMA max_page_count={self._max_pages}")
         self._writer = writer
         return writer
 
-    def _connect(self) -> sqlite3.Connection:
-        # "rw" makes no file: one that is gone must not come back empty under its old name.
-        name = f"{self.path.absolute().as_uri()}?mode=rw" if self.path else ":memory:"
-        connection = sqlite3.connect(
-            name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            if self.path:
-                if self._alone:
-                    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute(f"PRAGMA synchronous={self._synchronous}")
-                connection.execute(f"PRAGMA wal_autocheckpoint={_APPENDER_CHECKPOINT_PAGES}")
-            connection.execute("PRAGMA secure_delete=ON")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
 
 #: Connections of a parent process: closing one here could remove files that the parent uses.
 _abandoned: list[sqlite3.Connection] = []
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

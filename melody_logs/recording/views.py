@@ -20,15 +20,14 @@ Reading = tuple[str, bool]
 class View:
     """A text made from another by replacing tokens."""
 
-    __slots__ = ("_ends", "_removable", "_starts", "parent", "positions", "text")
+    __slots__ = ("_tokens", "parent", "positions", "text")
 
     def __init__(self, text: str, parent: View | None = None) -> None:
         self.text = text
         self.parent = parent
         self.positions: list[int] = []
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._removable: list[bool] = []
+        #: For each position, where its token starts and ends in the parent, and whether the token is removed.
+        self._tokens: list[tuple[int, int, bool]] = []
 
     def origins(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return the places in the original text that *start* to *end* of this view come from."""
@@ -39,9 +38,9 @@ class View:
             position = self.positions[index]
             if position >= end:
                 break
-            if not self._removable[index]:
+            token_start, token_end, removable = self._tokens[index]
+            if not removable:
                 continue
-            token_start, token_end = self._starts[index], self._ends[index]
             if self._is_copy(index):
                 token_end = min(token_end, token_start + end - position)
                 token_start += max(0, start - position)
@@ -50,49 +49,49 @@ class View:
 
     def _add(self, position: int, start: int, end: int, *, removable: bool) -> None:
         self.positions.append(position)
-        self._starts.append(start)
-        self._ends.append(end)
-        self._removable.append(removable)
+        self._tokens.append((start, end, removable))
 
     def _is_copy(self, index: int) -> bool:
         following = self.positions[index + 1] if index + 1 < len(self.positions) else len(self.text)
-        return following - self.positions[index] == self._ends[index] - self._starts[index]
+        start, end, _ = self._tokens[index]
+        return following - self.positions[index] == end - start
 
 
-def derive(parent: View, tokens: re.Pattern[str], read: Callable[[re.Match[str]], Reading]) -> View:
-    """Make a view of *parent* with each token replaced by its reading; *parent* itself if there is no token."""
-    text = parent.text
+def derive(parent: View, tokens: re.Pattern[str], read: Callable[[str, int], Reading]) -> View:
+    """Make a view of *parent* with each token replaced by its reading; *parent* itself if there is no token.
+
+    :param tokens: a pattern with one group, around all of it.
+    :param read: gets a token and where it starts in *parent*.
+    """
+    # Gaps and tokens by turns. Each message pays for this loop, so the lists of the view are filled here.
+    parts = tokens.split(parent.text)
+    if len(parts) == 1:
+        return parent
     view = View("", parent)
+    add_position, add_token = view.positions.append, view._tokens.append
     pieces: list[str] = []
-    length = copied = 0
-    for match in tokens.finditer(text):
-        start, end = match.span()
-        if start > copied:
-            view._add(length, copied, start, removable=True)
-            pieces.append(text[copied:start])
-            length += start - copied
-        reading, removable = read(match)
+    length = start = 0
+    is_token = False
+    for part in parts:
+        end = start + len(part)
+        reading, removable = read(part, start) if is_token else (part, True)
         if reading:
-            view._add(length, start, end, removable=removable)
+            add_position(length)
+            add_token((start, end, removable))
             pieces.append(reading)
             length += len(reading)
-        copied = end
-    if not copied:
-        return parent
-    if copied < len(text):
-        view._add(length, copied, len(text), removable=True)
-        pieces.append(text[copied:])
+        start, is_token = end, not is_token
     view.text = "".join(pieces)
     return view
 
 
 _ESCAPES = re.compile(
-    r"&(?:#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|[A-Za-z][A-Za-z0-9]{1,30};)"  # HTML
-    r'|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'  # JSON (RFC 8259, section 7)
+    r"(&(?:#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|[A-Za-z][A-Za-z0-9]{1,30};)"  # HTML
+    r'|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))'  # JSON (RFC 8259, section 7)
 )
 #: Quoted-printable (RFC 2045, section 6.7): soft line ends and encoded bytes.
-_QUOTED_PRINTABLE = re.compile(r"=(?:[ \t]{0,8}\r?\n|(?:[0-9A-Fa-f]{2}))(?:=[0-9A-Fa-f]{2})*")
-_LINE_ENDS = re.compile(r"[ \t]{0,8}\r?\n[ \t]{0,8}")
+_QUOTED_PRINTABLE = re.compile(r"(=(?:[ \t]{0,8}\r?\n|(?:[0-9A-Fa-f]{2}))(?:=[0-9A-Fa-f]{2})*)")
+_LINE_ENDS = re.compile(r"([ \t]{0,8}\r?\n[ \t]{0,8})")
 _SHORT_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -100,7 +99,7 @@ def undo_escapes(view: View) -> View:
     """Read HTML entities and JSON escapes."""
     if "&" not in view.text and "\\" not in view.text:
         return view
-    return derive(view, _ESCAPES, lambda match: (_read_escape(match[0]), True))
+    return derive(view, _ESCAPES, lambda token, _: (_read_escape(token), True))
 
 
 @lru_cache(maxsize=512)
@@ -116,7 +115,7 @@ def undo_quoted_printable(view: View) -> View | None:
     """Read quoted-printable if the text looks like it, else return None."""
     if not ("=3D" in view.text or "=\n" in view.text or "=\r\n" in view.text):
         return None
-    return derive(view, _QUOTED_PRINTABLE, lambda match: (_read_quoted_printable(match[0]), True))
+    return derive(view, _QUOTED_PRINTABLE, lambda token, _: (_read_quoted_printable(token), True))
 
 
 def _read_quoted_printable(token: str) -> str:
@@ -127,7 +126,7 @@ def _read_quoted_printable(token: str) -> str:
 
 def join_lines(view: View) -> View:
     """Drop the line ends, as in base64 that is wrapped."""
-    return derive(view, _LINE_ENDS, lambda match: ("", False))
+    return derive(view, _LINE_ENDS, lambda token, _: ("", False))
 
 
 #: Elements inside a word or sentence; every other tag parts what is before it from what is after.
@@ -135,6 +134,8 @@ _INLINE_TAG = re.compile(
     r"</?(?:a|abbr|b|bdi|bdo|big|code|em|font|i|ins|kbd|mark|s|samp|small|span|strong|sub|sup|tt|u|var|wbr)\b",
     re.IGNORECASE,
 )
+#: The longest name, what stands before it and what ends it.
+_TAG_NAME_LENGTH = len("</strong>")
 _SPOKEN_ATTRIBUTE = re.compile(
     r"""\b(?:alt|title|value|content|placeholder|aria-label)\s{0,4}=\s{0,4}(?:"([^"]{3,999})"|'([^']{3,999})')""",
     re.IGNORECASE,
@@ -147,8 +148,10 @@ _FOLDED = (
     r"|[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]"  # full-width digits and letters; their comma ends a code
     r"|[^\D0-9]"  # digits of other scripts
 )
-_NOT_PLAIN = re.compile(_FOLDED)
-_NOT_PLAIN_IN_HTML = re.compile(rf"<[A-Za-z/!?][^<>]*>|\s{{2,}}|{_FOLDED}")
+_NOT_PLAIN = re.compile(f"({_FOLDED})")
+_IN_HTML = r"<[A-Za-z/!?][^<>]*>|\s\s+"
+_NOT_PLAIN_IN_HTML = re.compile(f"({_IN_HTML}|{_FOLDED})")
+_NOT_PLAIN_IN_ASCII_HTML = re.compile(f"({_IN_HTML})")
 
 
 def read_aloud(view: View) -> list[View]:
@@ -160,22 +163,35 @@ def read_aloud(view: View) -> list[View]:
         return [view if view.text.isascii() else derive(view, _NOT_PLAIN, _read_character)]
     attributes: list[tuple[int, int]] = []
 
-    def read(match: re.Match[str]) -> Reading:
-        token = match[0]
+    def read(token: str, offset: int) -> Reading:
         if token[0].isspace():
             return "\n" if "\n" in token else " ", False
         if token[0] != "<":
-            return _read_character(match)
-        if len(token) > 12:
-            offset = match.start()
+            return _read_character(token, offset)
+        if len(token) > 12 and _may_speak(token):
             for spoken in _SPOKEN_ATTRIBUTE.finditer(token):
                 start, end = spoken.span(spoken.lastindex or 0)
                 attributes.append((offset + start, offset + end))
-        # Comments part nothing: React puts them between two pieces of one text.
-        return ("", False) if token.startswith("<!--") or _INLINE_TAG.match(token) else ("\n", False)
+        return _read_tag(token[:_TAG_NAME_LENGTH])
 
-    spoken_text = derive(view, _NOT_PLAIN_IN_HTML, read)
+    spoken_text = derive(view, _NOT_PLAIN_IN_ASCII_HTML if view.text.isascii() else _NOT_PLAIN_IN_HTML, read)
     return [spoken_text, _excerpt(view, attributes)] if attributes else [spoken_text]
+
+
+def _may_speak(tag: str) -> bool:
+    """Say whether the search for spoken attributes can find one: it ignores case as Unicode does."""
+    if not tag.isascii():
+        return True
+    low = tag.lower()
+    # Not a loop: every tag of a message is asked.
+    return "alt" in low or "title" in low or "value" in low or "content" in low or "placeh" in low or "label" in low
+
+
+@lru_cache(maxsize=512)
+def _read_tag(beginning: str) -> Reading:
+    # Comments part nothing: React puts them between two pieces of one text.
+    is_inline = beginning.startswith("<!--") or _INLINE_TAG.match(beginning) is not None
+    return "" if is_inline else "\n", False
 
 
 def _excerpt(parent: View, places: list[tuple[int, int]]) -> View:
@@ -188,8 +204,7 @@ def _excerpt(parent: View, places: list[tuple[int, int]]) -> View:
     return view
 
 
-def _read_character(match: re.Match[str]) -> Reading:
-    token = match[0]
+def _read_character(token: str, _: int) -> Reading:
     reading = _fold_character(token[0])
     return reading, reading not in (" ", "")
 

@@ -127,9 +127,12 @@ def test_marks_are_explained_at_the_field_they_concern(read: Read) -> None:
 def test_every_mark_is_explained_somewhere(make_app: MakeApp) -> None:
     app = make_app(filled=False)
     write(state_of(app).database, sign_in(marks="user_agent:cut success:invalid transform:failed unheard:of"))
+    write(state_of(app).database, message(marks="occurred_at:suspect"))
     text = app.test_client().get(PREFIX + "/sign-in/1").text
     for words in ("cut to the size limit", "not usable and was left out", "Transform: the host", "Unheard: of"):
         assert words in text
+    when = re.search(r"When</dt>.*?</dd>", app.test_client().get(PREFIX + "/email/1").text, re.DOTALL)
+    assert when is not None and "clock" in when[0]
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,16 @@ NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
 
 def make_database(url: str) -> Database:
     """Open a database with the newest tables."""
-    parsed = make_url(url)
-    schema = "melody_logs" if parsed.get_backend_name() == "postgresql" else None
-    database = Database(lambda: Destination(parsed, schema))
+    database = open_database(url)
     upgrade(database)
     return database
+
+
+def open_database(url: str) -> Database:
+    """Open a database as it is."""
+    parsed = make_url(url)
+    schema = "melody_logs" if parsed.get_backend_name() == "postgresql" else None
+    return Database(lambda: Destination(parsed, schema))
 
 
 def sign_in(**values: Any) -> RowWrite:
