@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from ..log_unavailable import LogUnavailable
+from .losses import SparseLog
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_logger = logging.getLogger("melody_logs")
 
 
 def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
@@ -20,6 +19,8 @@ def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
     :raise LogUnavailable: that one is meant for the host.
     """
 
+    log = SparseLog()
+
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
@@ -27,7 +28,7 @@ def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
         except LogUnavailable:
             raise
         except Exception:
-            _logger.exception("%s failed; the host goes on", function.__qualname__)
+            log.warn(f"{function.__qualname__} failed; the host goes on", with_traceback=True)
             return None
 
     return call
