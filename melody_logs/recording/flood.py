@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import uuid_utils
 
@@ -26,12 +26,8 @@ _SAMPLED = ("ip", "identity", "user_agent", "reason", "method")
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-class _Key(NamedTuple):
-    """What failures have in common that are counted together."""
-
-    event: str
-    network: str | int | None
-    who: str | None
+#: What failures have in common that are counted together: event, network, and who.
+_Key = tuple[str, str | int | None, str | None]
 
 
 class FloodGuard:
@@ -77,12 +73,12 @@ class FloodGuard:
         self._begin_windows()
         # Without a key of hashes, or a name, the account is all there is to tell people apart.
         who = values["identity_hash"] or values["identity"] or values["user_id"]
-        key = _Key(values["event"], network_of(values["ip"]), who)
+        key = (values["event"], network_of(values["ip"]), who)
         found = self._keys.get(key, 0)
         if isinstance(found, _CountedRow):
             return found
         if self._new_rows >= FLOOD_ROWS_PER_SECOND or (not found and len(self._keys) >= MOST_KEYS):
-            return self._totals.get(key.event) or self._totals.setdefault(key.event, _CountedRow(is_total=True))
+            return self._totals.get(key[0]) or self._totals.setdefault(key[0], _CountedRow(is_total=True))
         self._new_rows += 1
         if found < self._whole_per_minute:
             self._keys[key] = found + 1
@@ -147,7 +143,6 @@ class _CountedRow:
         return True
 
 
-@lru_cache(maxsize=4096)
 def network_of(ip: str | None) -> str | int | None:
     """Name the network that a canonical address is counted with: the /24 of IPv4, the /48 of IPv6.
 
@@ -157,6 +152,11 @@ def network_of(ip: str | None) -> str | int | None:
         return None
     if ":" not in ip:
         return ip.rpartition(".")[0]
+    return _network_of_ipv6(ip)
+
+
+@lru_cache(maxsize=4096)
+def _network_of_ipv6(ip: str) -> int:
     return int(ipaddress.IPv6Address(ip)) >> 80
 
 

@@ -35,8 +35,8 @@ def leave_out(kind: str, fields: dict[str, object]) -> bool:
     return fields.get("receiver") == "monitor@example.org"
 
 
-def on_entry(sender: Flask, *, kind: str, event_id: str) -> None:
-    print(sender.name, kind, event_id)
+def on_entry(sender: Flask, *, kind: str, event_id: str, folded: bool) -> None:
+    print(sender.name, kind, event_id, folded)
 
 
 def create_app() -> Flask:

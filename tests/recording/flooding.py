@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flask import Flask
 
@@ -13,6 +16,7 @@ from tests.hosts import make_host
 from tests.storage.rows import read_all
 
 WHOLE = 20
+Record = Callable[[dict[str, Any]], str | None]
 
 
 class Clock:
@@ -62,3 +66,33 @@ def samples_of(row: Any) -> list[dict[str, Any]]:
     """The samples of a counted row."""
     samples: list[dict[str, Any]] = json.loads(row.samples)
     return samples
+
+
+class Attack(NamedTuple):
+    """What an attack has recorded: how often each event id came back, and how long each call took, in seconds."""
+
+    failures: Counter[str | None]
+    successes: list[str | None]
+    durations: list[float]
+
+
+def attack(record: Record, *, failures: int, addresses: int, seconds: float = 0) -> Attack:
+    """Record *failures* from so many *addresses*, spread over so many *seconds*; a success after each 500th.
+
+    They try 1,000 accounts in turn from 20 networks or more.
+    """
+    done = Attack(Counter(), [], [])
+    begin = time.monotonic()
+    for number in range(failures):
+        pause = begin + seconds * number / failures - time.monotonic()
+        if pause > 0.001:
+            time.sleep(pause)
+        ip = f"8.{number % addresses // 250}.{number % 20}.{number % addresses % 250}"
+        fields = {"identity": f"user{number % 1000}@example.org", "ip": ip, "user_agent": f"Tool/{number % 7}"}
+        started = time.perf_counter()
+        event_id = record(fields | {"success": False, "reason": "wrong_password"})
+        done.durations.append(time.perf_counter() - started)
+        done.failures[event_id] += 1
+        if number % 500 == 499:
+            done.successes.append(record(fields | {"success": True, "user_id": number}))
+    return done

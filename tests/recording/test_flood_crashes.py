@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import Counter
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from melody_logs.recording.flood import FLOOD_ROWS_PER_SECOND
 from tests.conftest import StartProcess
 from tests.crashing import CRASHED
 from tests.hosts import close_host
-from tests.recording.flooding import WHOLE, Flood, sum_attempts
+from tests.recording.flooding import WHOLE, Flood, attack, sum_attempts
 from tests.storage.rows import assert_totals_match
 
 ROOT = str(Path(__file__).parents[2])
@@ -60,19 +62,33 @@ def test_crash_of_the_drain_between_batches_counts_nothing_twice(
     assert_totals_match(close_host(flood.app).database)
 
 
-def test_attack_from_thousands_of_addresses_leaves_few_rows_and_the_exact_sum(sqlite_url: str, tmp_path: Path) -> None:
+def test_attack_from_thousands_of_addresses_leaves_few_rows_and_the_exact_sum(
+    database_url: str, tmp_path: Path
+) -> None:
     """A tenth of 200,000 failures from 5,000 addresses in a minute, with people who sign in meanwhile."""
-    flood = Flood(sqlite_url, tmp_path)
-    failures, successes = 20_000, 0
-    for number in range(failures):
-        flood.fail(identity=f"user{number % 97}@example.org", ip=f"8.{number % 20}.{number % 250}.8")
-        if number % 50 == 0:
-            flood.fail(success=True, reason=None, user_id=number)
-            successes += 1
-        if number % 4000 == 3999:
-            flood.clock.now += 1
+    flood = Flood(database_url, tmp_path)
+    with flood.app.app_context():
+        done = attack(flood.state.recorder.record_sign_in, failures=20_000, addresses=5_000)
     rows = flood.rows()
-    assert sum_attempts([row for row in rows if row.outcome == "failure"]) == failures
-    assert sum(row.outcome == "success" and row.folded_count is None for row in rows) == successes
-    assert len(rows) - successes <= 5 * 500 + 1
+    assert Counter({row.event_id: row.folded_count or 1 for row in rows if row.outcome == "failure"}) == done.failures
+    successes = [row for row in rows if row.outcome == "success"]
+    assert [row.event_id for row in successes] == done.successes
+    assert {row.folded_count for row in successes} == {None}
+    assert sum_attempts(rows) == 20_000 + len(successes)
+    assert len(rows) == FLOOD_ROWS_PER_SECOND + 1 + len(successes), "the clock stands still, so it is one second"
+    assert_totals_match(close_host(flood.app).database)
+
+
+@pytest.mark.long
+def test_200_000_failures_in_a_minute_leave_few_rows_and_the_exact_sum(
+    tmp_path: Path, postgresql_url: str, start_process: StartProcess
+) -> None:
+    flood = Flood(postgresql_url, tmp_path)
+    process = start_process(child("flooder", tmp_path, postgresql_url, 200_000, 5_000, 60), environment=ENVIRONMENT)
+    assert process.wait(timeout_seconds=400) == 0, process.output
+    said = json.loads(process.output)
+    rows = flood.rows()
+    assert sum_attempts([row for row in rows if row.outcome == "failure"]) == said["failures"] == 200_000
+    assert sum(row.outcome == "success" and row.folded_count is None for row in rows) == said["successes"] == 400
+    assert len(rows) == said["rows"] + said["successes"] < FLOOD_ROWS_PER_SECOND * 90
     assert_totals_match(close_host(flood.app).database)
