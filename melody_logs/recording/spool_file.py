@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
 
+from .spool_folder import measure_file
 from .waiting import Waiting
 
 FORMAT = "1"
@@ -205,11 +206,11 @@ class SpoolFile:
 
     def log_bytes(self) -> int:
         """Measure the write-ahead log."""
-        return _size(self.path.with_name(self.path.name + "-wal")) if self.path else 0
+        return measure_file(self.path.with_name(self.path.name + "-wal")) if self.path else 0
 
     def file_bytes(self) -> int:
         """Measure the file without its log."""
-        return _size(self.path) if self.path else 0
+        return measure_file(self.path) if self.path else 0
 
     def close(self) -> None:
         """Close the connections; a later call opens them again. A spool in memory ends with its connection."""
@@ -286,13 +287,6 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def is_full(batch: Sequence[Spooled]) -> bool:
