@@ -8,11 +8,16 @@ from .errors import ConfigurationError, MelodyLogsError, NotInitialisedError
 
 if TYPE_CHECKING:
     from .extension import MelodyLogs
+    from .log_unavailable import LogUnavailable
     from .recording.seams import UserLabel
 
-__all__ = ["ConfigurationError", "MelodyLogs", "MelodyLogsError", "NotInitialisedError", "UserLabel"]
+__all__ = ["ConfigurationError", "LogUnavailable", "MelodyLogs", "MelodyLogsError", "NotInitialisedError", "UserLabel"]
 
-_LATER = {"MelodyLogs": ".extension", "UserLabel": ".recording.seams"}
+_LATER = {
+    "LogUnavailable": ".log_unavailable",
+    "MelodyLogs": ".extension",
+    "UserLabel": ".recording.seams",
+}
 
 
 def __getattr__(name: str) -> Any:

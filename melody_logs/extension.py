@@ -164,9 +164,10 @@ class MelodyLogs:
             *user_id*, an account's name, else masked and hashed.
         :param outcome: ``success``, ``failure``, ``challenge`` or ``blocked``; by default from *success*.
         :return: the event id, or None if the kind is disabled or the entry excluded.
+        :raise LogUnavailable: if the entry cannot be made durable and ``MELODY_LOGS_ON_FAILURE`` is ``fail_closed``.
         """
         given = {name: value for name, value in locals().items() if name != "self" and value is not None}
-        return self._state().recorder.record_sign_in(given)
+        return self._state().recorder.record_sign_in(given, strict=True)
 
     def record_email(self, *, receiver: object = None, content: object = None, **fields: Any) -> str | None:
         """Record an email that was handed to a provider.
@@ -177,6 +178,7 @@ class MelodyLogs:
         written.
 
         :return: the event id, or None if the kind is disabled or the entry excluded.
+        :raise LogUnavailable: if the entry cannot be made durable and ``MELODY_LOGS_ON_FAILURE`` is ``fail_closed``.
         """
         return self._record_message("email", {"receiver": receiver, "content": content, **fields})
 
@@ -188,7 +190,8 @@ class MelodyLogs:
         """Record an email as pending, and when the block ends as sent, or as failed if it raised.
 
         The exception goes on unchanged. Inside the block, ``sending.sent(response, provider_message_id=...)``,
-        ``sending.failed(response)`` and ``sending.suppressed()`` say more. Keywords as :meth:`record_email`.
+        ``sending.failed(response)`` and ``sending.suppressed()`` say more. Keywords, and what may be raised before
+        the block runs, as :meth:`record_email`.
         """
         return sending(self._state().recorder, "email", _known_fields("sending_email", fields))
 
@@ -198,7 +201,7 @@ class MelodyLogs:
 
     def _record_message(self, kind: Kind, fields: dict[str, Any]) -> str | None:
         known = _known_fields(f"record_{kind}", fields)
-        return self._state().recorder.record_message(kind, known)
+        return self._state().recorder.record_message(kind, known, strict=True)
 
     def _state(self) -> State:
         if has_app_context():

@@ -33,6 +33,11 @@ class Settings:
     key: str | None = _key(None, types.optional_text, "Encrypts our secrets; empty: derived from SECRET_KEY.")
 
     writer: str = _key("spool", types.one_of("spool", "direct"), "spool, or direct: written when record_* returns.")
+    on_failure: str = _key(
+        "continue",
+        types.one_of("continue", "fail_closed"),
+        "If an entry cannot be made durable: go on and say so, or raise LogUnavailable before the side effect.",
+    )
     spool_dir: str | None = _key(None, types.optional_text, "Folder of the spool; empty: <instance>/melody_logs/spool.")
     spool_max_megabytes: int = _key(256, types.integer(1, 1_048_576), "Largest size of one process's spool.", "MB")
     spool_synchronous: str = _key("NORMAL", types.one_of("NORMAL", "FULL"), "FULL also survives a power cut.")
@@ -75,6 +80,11 @@ class Settings:
     def is_enabled(self, kind: str) -> bool:
         """Say whether entries of *kind* (``email``, ``sms`` or ``sign-in``) are recorded."""
         return bool(getattr(self, f"enable_{kind.replace('-', '_')}_log"))
+
+    @property
+    def fails_closed(self) -> bool:
+        """Say whether the app wants nothing done that is not logged."""
+        return self.on_failure == "fail_closed"
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:

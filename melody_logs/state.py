@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
@@ -22,6 +22,9 @@ from .settings import Settings
 from .storage.database import Database
 from .storage.destination import Destination, resolve_destination
 from .troubles import Troubles
+
+if TYPE_CHECKING:
+    from .health import Health
 
 TEMPORARY_TIMEOUT_SECONDS = 10.0
 EXTENSION_KEY = "melody_logs"
@@ -43,6 +46,8 @@ class State:
     troubles: Troubles = field(default_factory=Troubles)
     #: What is connected to the signals: kept here, and not by the signals, it ends with its app.
     receivers: tuple[Any, ...] = ()
+    #: When the health was last looked at, by the monotonic clock, and what was found.
+    seen_health: tuple[float, Health | None] | None = None
 
     @property
     def admin_access(self) -> Any:

@@ -142,7 +142,8 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_every_finding_of_health_is_explained() -> None:
-    named = set(re.findall(r'Finding\(\s*"([^"]+)"', (ROOT / "melody_logs/health.py").read_text()))
+    sources = "".join(path.read_text() for path in (ROOT / "melody_logs/health").glob("*.py"))
+    named = set(re.findall(r'Finding\(\s*"([^"]+)"', sources))
     table = page("operations.md").split("## Health")[1].split("\n## ")[0]
     explained = {name for row in re.findall(r"^\| ([\w, -]+) \|", table, re.M) for name in row.split(", ")}
     assert named and named - explained == set()

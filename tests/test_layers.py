@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "melody_logs"
 # Rows from the bottom up; a row holds rooms; a room is a folder of melody_logs or a few files beside each other.
 ROWS: list[list[set[str]]] = [
-    [{"errors", "signals", "resources", "vocabulary"}],
+    [{"errors", "log_unavailable", "signals", "resources", "vocabulary"}],
     [{"settings", "setting_types", "secret_keys"}],
     [{"storage"}, {"geolocation"}],
     [{"recording"}, {"clients"}],

@@ -63,6 +63,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         SCHEMA="audit",
         KEY="secret",
         WRITER="direct",
+        ON_FAILURE="Fail_Closed",
         SPOOL_DIR="/var/spool/app",
         SPOOL_MAX_MEGABYTES="64",
         SPOOL_SYNCHRONOUS="full",
@@ -84,6 +85,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         TOKEN_PREFIX="/oauth",
         TOKEN_LIFETIME_SECONDS="600",
     )
+    assert settings.fails_closed
     assert settings.enable_email_log and settings.enable_sign_in_log and not settings.enable_sms_log
     assert settings.retention == (RetentionPolicy("sign-in", 365),)
     assert settings.geoip_database == ("/a/City.mmdb", "/a/ASN.mmdb")
@@ -91,7 +93,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds) == (7, 0.5)
     assert settings.flood_whole_per_minute == 0
-    assert len(describe()) == 29, "a new key needs its text form here"
+    assert len(describe()) == 30, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         ("ENABLE_EMAIL_LOG", "perhaps"),
         ("ENABLE_EMAIL_LOG", 2),
         ("WRITER", "queue"),
+        ("ON_FAILURE", "raise"),
         ("SCHEMA", 'logs"; drop'),
         ("ADMIN_PREFIX", "admin"),
         ("ADMIN_PREFIX", "/"),

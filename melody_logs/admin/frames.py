@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ..host_layout import NEEDED_BLOCKS, TROUBLE, explain_error, explain_missing
 from ..state import state_of
+from .alarm import Alarm
 from .templates import find_template, render_template
 
 _MEANWHILE = "pages stand in their own layout meanwhile"
@@ -30,6 +31,7 @@ class Frame:
     page: Template
     values: Mapping[str, Any]
     reloads: bool = False
+    alarm: Alarm | None = None
     host_layout: Template | None = None
     trouble: str = ""
     filled: set[str] = dataclasses.field(default_factory=set)

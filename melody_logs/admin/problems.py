@@ -93,4 +93,5 @@ def _render_problem(title: str, text: str, code: str = "") -> str:
         text=text,
         code=code,
         back=url_for(".overview"),
+        may_look=False,
     )

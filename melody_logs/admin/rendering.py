@@ -13,6 +13,7 @@ from ..state import state_of
 from ..storage.database import Database
 from ..vocabulary import KINDS, TITLES, Kind
 from .access import may_write
+from .alarm import find_alarm
 from .assets import asset_url, host_stylesheets
 from .forgery import TOKEN_HEADER, has_secret, make_token, token_field
 from .frames import Frame, render_framed
@@ -64,18 +65,28 @@ def wants_part() -> bool:
     )
 
 
-def render(page: str, part: str | None = None, *, page_title: str, reloads: bool = False, **values: Any) -> str:
+def render(
+    page: str,
+    part: str | None = None,
+    *,
+    page_title: str,
+    reloads: bool = False,
+    may_look: bool = True,
+    **values: Any,
+) -> str:
     """Render the template *page* in its frame, or *part* alone where htmx asked for it; both are in ``melody_logs/``.
 
     :param page_title: what the window is called.
     :param reloads: browsers without JavaScript load the page again every second.
+    :param may_look: as for :func:`find_alarm`.
     """
     layout = make_layout()
     # A host may have a "url_for" of its own in its templates.
     values |= {"layout": layout, "url_for": url_for}
     if part and wants_part():
         return render_template(find_template(part), values)
-    return render_framed(Frame(page_title, layout, find_template(page), values, reloads))
+    alarm = find_alarm(may_look=may_look)
+    return render_framed(Frame(page_title, layout, find_template(page), values, reloads, alarm))
 
 
 def make_layout() -> Layout:

@@ -10,12 +10,14 @@ from ..health import Health, check_health
 from ..jobs.clean import list_jobs
 from ..settings import Settings
 from ..state import state_of
+from ..storage.progress import GapCount
 from ..vocabulary import TITLES, Kind
 from . import words
 from .cleanups import present_jobs
 from .notices import present_finding
 from .people import actor_id_of, find_people
 from .rendering import KIND_ORDER, database_now, render
+from .times import Moment, moment
 
 JOBS_SHOWN = 50
 
@@ -29,6 +31,16 @@ class PolicyLine:
     kept: str
     next_step: str
     example: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GapLine:
+    """What was lost of a log between two moments."""
+
+    title: str
+    lost: str
+    first: Moment
+    last: Moment
 
 
 def show_retention() -> str:
@@ -58,7 +70,13 @@ def show_health() -> str:
         page_title="Health",
         lead=_say_how_it_stands(health),
         findings=[present_finding(one, now) for one in findings],
+        gaps=[_present_gap(gap, now) for gap in health.figures.gaps or ()],
     )
+
+
+def _present_gap(gap: GapCount, now: datetime) -> GapLine:
+    title = {str(kind): title for kind, title in TITLES.items()}.get(gap.kind, gap.kind)
+    return GapLine(title, f"{gap.lost:,}", moment(gap.first_at, now), moment(gap.last_at, now))
 
 
 def _present_policy(settings: Settings, kind: Kind) -> PolicyLine:

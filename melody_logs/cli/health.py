@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from ..health import check_health
+from ..health import check_health, describe_health
 from ..state import state_of
 from .output import console, explain_errors, print_line, show_time, visible
 
@@ -23,17 +23,7 @@ def health(as_json: bool) -> None:
     """Say what is well and what is not; the exit code is 1 if something is bad."""
     result = check_health(state_of())
     if as_json:
-        findings = [
-            {
-                "name": finding.name,
-                "level": finding.level,
-                "text": finding.text,
-                "remedy": finding.remedy,
-                "since": finding.since.isoformat() if finding.since else None,
-            }
-            for finding in result.findings
-        ]
-        print_line(json.dumps({"well": result.well, "findings": findings}, indent=2))
+        print_line(json.dumps(describe_health(result), indent=2))
     else:
         table = Table(box=None, pad_edge=False)
         for title in ("", "What", "State", "Remedy"):

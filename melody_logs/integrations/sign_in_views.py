@@ -68,10 +68,15 @@ def install(app: Flask, recorder: Recorder) -> None:
     views: Mapping[str, WatchedView] = recorder.seams.watched_views
 
     @guarded
-    def remember_user() -> None:
+    def begin() -> None:
         current = _current_request()
         if _watched_view(views, current) is not None:
-            _watched(current).user_before = _attempted(_session_user, "the user before the request")
+            watched = _watched(current)
+            watched.user_before = _attempted(_session_user, "the user before the request")
+            # One that is refused here has been told so, and is not noted.
+            watched.is_noted = True
+            recorder.require_log("sign-in")
+            watched.is_noted = False
 
     def finish(response: Response) -> Response:
         _finish(recorder, views, response)
@@ -81,7 +86,7 @@ def install(app: Flask, recorder: Recorder) -> None:
     def finish_after_exception(error: BaseException | None) -> None:
         _finish(recorder, views, None if error is None else Response(status=_status_of(error)))
 
-    app.before_request_funcs.setdefault(None, []).insert(0, remember_user)
+    app.before_request_funcs.setdefault(None, []).insert(0, begin)
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
 
@@ -109,14 +114,16 @@ def _watched(current: Any) -> _Watched:
 
 @guarded
 def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
-    """Record what this request gathered."""
-    if response is not None:
-        current = _current_request()
-        view = _watched_view(views, current)
-        if view is not None and not _watched(current).is_noted:
-            _watched(current).is_noted = True
-            _note(recorder, view, response)
-    recorder.finish_request()
+    try:
+        if response is not None:
+            current = _current_request()
+            view = _watched_view(views, current)
+            if view is not None and not _watched(current).is_noted:
+                _watched(current).is_noted = True
+                _note(recorder, view, response)
+        recorder.finish_request()
+    except Exception:
+        recorder.lose("sign-in")
 
 
 def _note(recorder: Recorder, view: WatchedView, response: Response) -> None:

@@ -25,6 +25,7 @@ from ..storage.job_rows import (
     update_job,
 )
 from ..storage.models import Job
+from ..storage.progress import note_heartbeat
 from ..storage.retention import (
     Deleted,
     Preview,
@@ -135,8 +136,12 @@ def sweep_jobs(database: Database, *, budget_seconds: float) -> list[JobRow]:
 
 
 def enforce_retention(database: Database, policies: Iterable[RetentionPolicy]) -> list[JobRow]:
-    """Order the clean-up of what each policy says is too old, at most once an hour a kind; return the new jobs."""
-    ordered = []
+    """Order the clean-up of what each policy says is too old, at most once an hour a kind; return the new jobs.
+
+    That it was looked is noted for ``health``, also where nothing is too old.
+    """
+    ordered: list[JobRow] = []
+    now = None
     for policy in policies:
         with database.read() as connection:
             now = database.now(connection)
@@ -147,6 +152,9 @@ def enforce_retention(database: Database, policies: Iterable[RetentionPolicy]) -
         if preview_clean(database, policy.kind, cutoff).rows:
             words = f"{policy.kind} older than {policy.days} days"
             ordered.append(request_clean(database, policy.kind, cutoff, actor="retention policy", policy=words))
+    if now is not None:
+        with database.transaction() as connection:
+            note_heartbeat(connection, "retention", database.now(connection))
     return ordered
 
 

@@ -21,8 +21,10 @@ from .leftovers import Leftovers
 from .losses import SparseLog
 from .poison import ReadEntry, Rejection, is_database_trouble, read_entries, write_what_passes
 from .spool import Spool
+from .spool_batch import Spooled, is_full
 from .spool_census import find_strangers
-from .spool_file import Spooled, SpoolFile, is_damage, is_full
+from .spool_file import SpoolFile
+from .spool_trouble import is_damage
 
 FORGET_PROGRESS_EVERY_SECONDS = 86_400.0
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .spool_file import FORMAT, SpoolFile, is_damage
+from .spool_file import FORMAT, SpoolFile
 from .spool_folder import (
     DAMAGED_SUFFIX,
     SpoolLock,
@@ -20,6 +20,7 @@ from .spool_folder import (
     remove_stray_locks,
     set_aside,
 )
+from .spool_trouble import is_damage
 
 if TYPE_CHECKING:
     from .spool import Spool

@@ -44,6 +44,14 @@ class LossCounter:
         with self._lock:
             return dict(self._totals)
 
+    def untold(self) -> dict[str, int]:
+        """Lost entries by kind that the database has not been told of, or not yet for certain."""
+        with self._lock:
+            lost = Counter[str]()
+            for losses in (self._taken, self._fresh):
+                lost.update({kind: loss.lost for kind, loss in losses.items()})
+            return dict(lost)
+
     def take(self) -> dict[str, Loss]:
         """Give what is to be told; the same again until :meth:`confirm`, so that a retry can be recognised."""
         with self._lock:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 from ..errors import MelodyLogsError
 from ..storage.writer import RowWrite, write_rows
 from .entries import from_json, to_row
-from .spool_file import Spooled
+from .spool_batch import Spooled
 
 
 class ReadEntry(NamedTuple):

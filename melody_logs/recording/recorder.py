@@ -1,4 +1,8 @@
-"""The one way into the logs: every signal, hook and method ends here, and no exception leaves it."""
+"""The one way into the logs: every signal, hook and method ends here.
+
+No exception leaves it but :class:`LogUnavailable`: where the caller is *strict*, as it comes before what is logged, and
+the app has set ``MELODY_LOGS_ON_FAILURE`` to ``fail_closed``.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from blinker import NamedSignal
 from flask import current_app, has_app_context, has_request_context
 
 from ..errors import ConfigurationError
+from ..log_unavailable import LogUnavailable
 from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
 from ..vocabulary import EVENTS, Kind
@@ -45,8 +50,11 @@ def _never_raising(
     def call(self: Recorder, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
             return method(self, *args, **kwargs)
-        except Exception:
-            self._note_failure(args[0] if isinstance(args[0], str) else "sign-in")
+        except LogUnavailable:
+            raise
+        except Exception as error:
+            kind: Any = args[0] if isinstance(args[0], str) else "sign-in"
+            self._fail(kind, error, bool(kwargs.get("strict")))
             return None
 
     return call
@@ -57,6 +65,7 @@ class Recorder:
     """Turns facts into entries and appends them to the spool.
 
     ``failures`` counts what went wrong inside melody_logs itself, by kind; such an entry is lost, and health says so.
+    ``refused`` counts the entries of which the host was told by :class:`LogUnavailable`.
     """
 
     settings: Settings
@@ -68,10 +77,11 @@ class Recorder:
     #: How long ``record_*`` waits for the database; None: not at all.
     direct_timeout_seconds: float | None
     failures: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     is_degraded: bool = False
 
     @_never_raising
-    def record_sign_in(self, fields: dict[str, Any]) -> str | None:
+    def record_sign_in(self, fields: dict[str, Any], *, strict: bool = False) -> str | None:
         """Record an attempt now. A signal or hook that sees it later in the request amends the same entry."""
         if not self.settings.enable_sign_in_log:
             return None
@@ -81,7 +91,7 @@ class Recorder:
             # A second explicit record in one request is an attempt of its own.
             attempt = attempts[event] = Attempt()
         attempt.add(fields, only_missing=False)
-        return self._write_attempt(attempt)
+        return self._write_attempt(attempt, strict)
 
     @_never_raising
     def note_sign_in(self, fields: dict[str, Any], *, only_missing: bool = False) -> str | None:
@@ -103,7 +113,13 @@ class Recorder:
 
     @_never_raising
     def record_message(
-        self, kind: Kind, fields: dict[str, Any], *, event_id: str | None = None, amends: bool = False
+        self,
+        kind: Kind,
+        fields: dict[str, Any],
+        *,
+        event_id: str | None = None,
+        amends: bool = False,
+        strict: bool = False,
     ) -> str | None:
         """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it."""
         if not self.settings.is_enabled(kind):
@@ -123,10 +139,10 @@ class Recorder:
                 without_body=self._has_little_room(),
             )
 
-        entry = self._record(kind, fields, build, is_known=event_id is not None)
+        entry = self._record(kind, fields, build, is_known=event_id is not None, strict=strict)
         return entry and entry.event_id
 
-    def _write_attempt(self, attempt: Attempt) -> str | None:
+    def _write_attempt(self, attempt: Attempt, strict: bool = False) -> str | None:
         amends = attempt.event_id is not None
 
         def build(fields: Mapping[str, Any]) -> Entry:
@@ -140,7 +156,7 @@ class Recorder:
             return entry
 
         attempt.is_settled = True
-        entry = self._record("sign-in", attempt.fields, build, is_known=amends)
+        entry = self._record("sign-in", attempt.fields, build, is_known=amends, strict=strict)
         if entry is None:
             return None
         attempt.event_id = entry.event_id
@@ -164,10 +180,34 @@ class Recorder:
         except ConfigurationError:
             return None
 
+    def require_log(self, kind: Kind) -> None:
+        """Ask, before something is done that is logged afterwards, whether the disk takes an entry now.
+
+        :raise LogUnavailable: if it does not and the app fails closed. The database is not asked: it may answer slowly.
+        """
+        if not self.settings.fails_closed or not self.settings.is_enabled(kind):
+            return
+        refusal = self.spool.find_refusal()
+        if refusal is not None:
+            self._refuse(kind, refusal)
+
+    def lose(self, kind: Kind) -> None:
+        """Count an entry that an error inside melody_logs has lost; call it in the handler of the error."""
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+        self.spool.losses.count(kind)
+        logger.exception("a %s entry could not be recorded; the host goes on", kind)
+
     def _record(
-        self, kind: Kind, fields: dict[str, Any], build: Callable[[Mapping[str, Any]], Entry], *, is_known: bool
+        self,
+        kind: Kind,
+        fields: dict[str, Any],
+        build: Callable[[Mapping[str, Any]], Entry],
+        *,
+        is_known: bool,
+        strict: bool,
     ) -> Entry | None:
         """Append an entry and return what was appended; one that *is_known* can be left out no more."""
+        strict = strict and self.settings.fails_closed
         try:
             fields = self.seams.apply_transform(kind, fields)
             if not is_known and self.seams.excludes(kind, fields):
@@ -177,29 +217,43 @@ class Recorder:
             if marks:
                 entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
             entry = self.flood.fold(entry)
-            if not self._append(entry):
+            if not self._append(entry, strict):
                 return None
-        except Exception:
-            self._note_failure(kind)
+        except LogUnavailable:
+            raise
+        except Exception as error:
+            self._fail(kind, error, strict)
             return None
         self._announce(entry)
         return entry
 
-    def _note_failure(self, kind: str) -> None:
-        self.failures[kind] = self.failures.get(kind, 0) + 1
-        logger.exception("a %s entry could not be recorded; the host goes on", kind)
+    def _fail(self, kind: Kind, error: Exception, strict: bool) -> None:
+        """Refuse, or else count as lost, what an error inside melody_logs keeps from being recorded."""
+        if strict and self.settings.fails_closed:
+            logger.exception("a %s entry could not be recorded and is refused", kind)
+            self._refuse(kind, f"an error inside melody_logs: {type(error).__name__}")
+        self.lose(kind)
 
-    def _append(self, entry: Entry) -> bool:
+    def _append(self, entry: Entry, strict: bool) -> bool:
         """Spool the entry; False if neither disk nor memory took it: the spool has counted it as lost."""
-        number = self.spool.append(entry.kind, to_json(entry))
+        # What waits in memory is gone with the process, unless the database has it before we return.
+        waits = self.direct_timeout_seconds is not None
+        number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
         self.drain_thread.ensure_started()
         self.drain_thread.notify()
-        self._tell_if_degraded(lost=number is None)
-        if number is None:
-            return False
-        if self.direct_timeout_seconds is not None:
-            self.drain_thread.wait_until(number, self.direct_timeout_seconds)
-        return True
+        self._tell_if_degraded(lost=number is None and not strict)
+        is_written = False
+        if number is not None and self.direct_timeout_seconds is not None:
+            is_written = self.drain_thread.wait_until(number, self.direct_timeout_seconds)
+        if strict and (number is None or (not is_written and self.spool.withdraw(number))):
+            self._refuse(entry.kind, self.spool.find_refusal() or "this thread is at work in the spool")
+        return number is not None
+
+    def _refuse(self, kind: Kind, reason: str) -> NoReturn:
+        self.refused[kind] = self.refused.get(kind, 0) + 1
+        raise LogUnavailable(
+            f'"MELODY_LOGS_ON_FAILURE" is "fail_closed", and the {kind} entry cannot be made durable: {reason}'
+        )
 
     def _tell_if_degraded(self, *, lost: bool) -> None:
         """Emit ``logs_degraded`` when the spool begins to fall back, and for every lost entry."""

@@ -39,11 +39,13 @@ def sending(recorder: Recorder, kind: Kind, fields: dict[str, Any]) -> Iterator[
 
     An exception is recorded as a failure and goes on unchanged. When the process dies or the request is killed in
     between, a sweep turns the row into ``unknown`` after ``MELODY_LOGS_PENDING_MINUTES``.
+
+    :raise LogUnavailable: before the block runs, if the app fails closed and the first phase cannot be made durable.
     """
     if isinstance(fields.get("secrets"), Iterator):
         # Both phases need them, and an iterator gives them once.
         fields = fields | {"secrets": _read_once(fields["secrets"])}
-    event_id = recorder.record_message(kind, {**fields, "status": "pending"}, amends=True)
+    event_id = recorder.record_message(kind, {**fields, "status": "pending"}, amends=True, strict=True)
     message = Sending(event_id)
     try:
         yield message

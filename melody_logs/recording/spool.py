@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from .forking import follow_forks, notice_fork
 from .losses import LossCounter, SparseLog
 from .spool_census import count_other_spools
-from .spool_file import SpoolFile, is_damage
+from .spool_file import SpoolFile
 from .spool_folder import SpoolLock, SpoolRefused, claim_new_spool, remove_spool, set_aside
+from .spool_memory import SpoolMemory
+from .spool_trouble import close_quietly, explain_refusal, is_damage
 from .waiting import Waiting, sum_waiting
 
-MEMORY_ENTRIES = 1000
-MEMORY_BYTES = 8 * 1024 * 1024
 RETRY_SECONDS = 2.0
 PLACE_CHECK_SECONDS = 1.0
+#: For so long an entry that went to the disk shows that the next one will.
+PROOF_SECONDS = 1.0
 QUIET_SECONDS = 1.0
 _CHECKPOINT_FROM_BYTES = 4 * 1024 * 1024
 _RESTART_LOG_FROM_BYTES = 16 * 1024 * 1024
@@ -61,38 +65,52 @@ class Spool:
         self.adopted: list[tuple[SpoolFile, SpoolLock | None]] = []
         self._disk: tuple[SpoolFile, SpoolLock] | None = None
         self._retired: list[tuple[SpoolFile, SpoolLock]] = []
-        self._memory: SpoolFile | None = None
-        self._number = 0
+        self._memory = SpoolMemory(self.destination, self.lock)
+        self._take_number = itertools.count(1).__next__
         self._is_appending = False
-        self._retry_at = self._check_at = 0.0
-        self._seen_appended = self._wiped = 0
-        self._seen_at = 0.0
+        self._retry_at = self._check_at = self._proven_until = 0.0
+        self._seen_at, self._seen_appended, self._wiped = 0.0, 0, 0
 
-    def append(self, kind: str, body: bytes) -> int | None:
-        """Keep an entry and return its number, or count it as lost and return None; never raises for what fails here.
+    def append(self, kind: str, body: bytes, *, in_memory: bool = True, may_refuse: bool = False) -> int | None:
+        """Keep an entry and return its number, or None; never raises for what fails here.
 
         A number says which entry in this process, not how many: an attempt that failed uses one up.
+
+        :param in_memory: let it wait in memory if the disk refuses.
+        :param may_refuse: the caller tells the host of an entry that was not kept; else it is counted as lost.
         """
         notice_fork()
         with self.lock:
-            # A signal handler may record while its thread is in here: its entry must not overtake in the same file.
-            if self._is_appending:
-                number = self._append_to_memory(kind, body)
-            else:
-                self._is_appending = True
-                try:
-                    number = self._append_to_disk(kind, body) or self._append_to_memory(kind, body)
-                finally:
-                    self._is_appending = False
-            if number is None:
+            number = self._append_to_disk(kind, body)
+            if number is None and in_memory:
+                number = self._memory.append(self._take_number, kind, body)
+            if number is None and not may_refuse:
                 self.losses.count(kind)
         if self._refusal is not None:
-            self._log.warn(f"{self._refusal}{'' if number else '; the entry is lost'}")
+            fate = "waits in memory" if number else "is refused" if may_refuse else "is lost"
+            self._log.warn(f"{self._refusal}; the entry {fate}")
         return number
+
+    def withdraw(self, number: int) -> bool:
+        """Forget an entry that waits in memory; False if it is on the disk or drained."""
+        with self.lock:
+            return self._memory.withdraw(number)
 
     def problem(self) -> str | None:
         """Say in a sentence why entries do not go to the disk; None if they do."""
-        return self._refusal
+        return self._refusal and f"{self._refusal}; entries wait in memory"
+
+    def find_refusal(self) -> str | None:
+        """Say why the disk would refuse an entry now; None if it would take one.
+
+        It is really tried, unless an entry went there within the last second, or was refused within the last two.
+        """
+        notice_fork()
+        now = time.monotonic()
+        with self.lock:
+            if now >= self._proven_until:
+                self._try_disk(now, SpoolFile.prove_room)
+            return self._refusal
 
     def waiting(self) -> Waiting:
         """Count what waits in all spools of this destination in the folder, and in memory.
@@ -107,7 +125,7 @@ class Spool:
     def own_files(self) -> list[SpoolFile]:
         """Give the spools that only this process appends to, in the order in which the drain takes them."""
         with self.lock:
-            files = [*(file for file, _ in self._retired), self._disk and self._disk[0], self._memory]
+            files = [*(file for file, _ in self._retired), self._disk and self._disk[0], self._memory.file]
             return [file for file in files if file]
 
     def is_drained(self, number: int) -> bool:
@@ -131,7 +149,7 @@ class Spool:
             self.retire(file)
             for retired, lock in [pair for pair in self._retired if pair[0] is file]:
                 self._retired.remove((retired, lock))
-                _close_quietly(retired)
+                close_quietly(retired)
                 path = set_aside(retired.path) if retired.path and lock.is_in_place() else None
                 remove_spool(lock.path.with_suffix(".spool"), lock)
                 return path
@@ -187,7 +205,7 @@ class Spool:
             except (sqlite3.Error, OSError) as error:
                 _logger.warning("the spool could not be closed well: %s", error)
             for file, lock in self._retired:
-                _close_quietly(file)
+                close_quietly(file)
                 lock.release()
             self._retired.clear()
 
@@ -196,7 +214,7 @@ class Spool:
         self.files_lock.acquire()
         self.lock.acquire()
         for file, _ in self._files_on_disk():
-            _close_quietly(file)
+            close_quietly(file)
 
     def after_fork_in_parent(self) -> None:
         """Go on; the files open again when they are used."""
@@ -214,36 +232,34 @@ class Spool:
         self._start()
 
     def _append_to_disk(self, kind: str, body: bytes) -> int | None:
-        now = time.monotonic()
-        if now < self._retry_at:
-            return None
+        number = 0
+
+        def write(file: SpoolFile) -> None:
+            nonlocal number
+            file.append(number := self._take_number(), kind, body)
+
+        return number if self._try_disk(time.monotonic(), write) else None
+
+    def _try_disk(self, now: float, write: Callable[[SpoolFile], None]) -> bool:
+        """Write to this process's file, made if there is none; False if the disk refuses or has just refused."""
+        # A signal handler may record while its thread is in here: its entry must not overtake in the same file.
+        if self._is_appending or now < self._retry_at:
+            return False
+        self._is_appending = True
         try:
             if now >= self._check_at:
                 self._check_place(now)
             if self._disk is None:
                 self._disk = self._make_file()
-            self._number += 1
-            self._disk[0].append(self._number, kind, body)
+            write(self._disk[0])
         except (sqlite3.Error, OSError, SpoolRefused) as error:
             self._refuse(error, now)
-            return None
+            return False
+        finally:
+            self._is_appending = False
         self._refusal = None
-        return self._number
-
-    def _append_to_memory(self, kind: str, body: bytes) -> int | None:
-        try:
-            if self._memory is None:
-                memory = SpoolFile(None, lock=self.lock, max_bytes=MEMORY_BYTES)
-                memory.create(self.destination)
-                # A signal handler may have made one meanwhile.
-                self._memory = self._memory or memory
-            if self._memory.count_waiting().entries >= MEMORY_ENTRIES:
-                return None
-            self._number += 1
-            self._memory.append(self._number, kind, body)
-        except sqlite3.Error:
-            return None
-        return self._number
+        self._proven_until = now + PROOF_SECONDS
+        return True
 
     def _make_file(self) -> tuple[SpoolFile, SpoolLock]:
         path, lock = claim_new_spool(self.directory)
@@ -252,7 +268,7 @@ class Spool:
         try:
             file.create(self.destination)
         except BaseException:
-            _close_quietly(file)
+            close_quietly(file)
             remove_spool(path, lock)
             raise
         return file, lock
@@ -266,33 +282,18 @@ class Spool:
                 self.retire(file)
 
     def _refuse(self, error: Exception, now: float) -> None:
-        self._retry_at = now + RETRY_SECONDS
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if is_damage(error) and self._disk:
-            self.retire(self._disk[0])
-        if isinstance(error, SpoolRefused):
-            reason = str(error)
-        elif code == sqlite3.SQLITE_FULL and self._disk and self._disk[0].is_at_limit():
-            reason = (
-                f'the spool in "{self.directory}" is full ("MELODY_LOGS_SPOOL_MAX_MEGABYTES" is {self._max_megabytes})'
-            )
-        else:
-            reason = f'the disk refuses the spool in "{self.directory}": {error}'
-        self._refusal = f"{reason}; entries wait in memory"
+        self._retry_at, self._proven_until = now + RETRY_SECONDS, 0.0
+        file = self._disk and self._disk[0]
+        self._refusal = explain_refusal(error, self.directory, file, self._max_megabytes)
+        if is_damage(error) and file:
+            self.retire(file)
 
     def _remove_retired(self) -> None:
         for file, lock in list(self._retired):
             if file.is_empty():
                 self._retired.remove((file, lock))
-                _close_quietly(file)
+                close_quietly(file)
                 remove_spool(lock.path.with_suffix(".spool"), lock)
 
     def _files_on_disk(self) -> list[tuple[SpoolFile, SpoolLock | None]]:
         return [*self._retired, *self.adopted, *([self._disk] if self._disk else [])]
-
-
-def _close_quietly(file: SpoolFile) -> None:
-    try:
-        file.close()
-    except sqlite3.Error as error:
-        _logger.warning("a spool could not be closed well: %s", error)

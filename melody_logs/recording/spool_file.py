@@ -6,19 +6,17 @@ import math
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
-from .spool_folder import measure_file
+from .spool_batch import READ, Spooled, read_after
 from .waiting import Waiting
 
 FORMAT = "1"
-BATCH_ENTRIES = 1000
-BATCH_BYTES = 4 * 1024 * 1024
 PAGE_BYTES = 4096
 #: From here on the bodies of messages are left out, so that there is room for what happened.
 NEARLY_FULL = 0.75
@@ -27,6 +25,7 @@ _DELETE_ENTRIES = 100
 #: The appender leaves checkpoints to the drain; this is its net where no drain runs, or the drain is stuck.
 _APPENDER_CHECKPOINT_PAGES = 16_384
 _BUSY_SECONDS = 0.1
+_ROOM_BYTES = 4 * PAGE_BYTES
 _SCHEMA = (
     "CREATE TABLE entry (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, appended_at REAL NOT NULL,"
     " body BLOB NOT NULL)",
@@ -35,15 +34,6 @@ _SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 _APPEND = "INSERT INTO entry (number, kind, appended_at, body) VALUES (?, ?, ?, ?)"
-_READ = "SELECT number, kind, body FROM entry WHERE number > ? ORDER BY number LIMIT ?"
-
-
-class Spooled(NamedTuple):
-    """An entry as it lies in a spool."""
-
-    number: int
-    kind: str
-    body: bytes
 
 
 class SpoolFile:
@@ -106,14 +96,28 @@ class SpoolFile:
         (self._writer or self._open_writer()).execute(_APPEND, (number, kind, time.time(), body))
         self.last_appended = number
 
+    def prove_room(self) -> None:
+        """Write as much as a usual entry takes, and take it away again."""
+        with self.lock:
+            writer = self._writing()
+            with _transaction(writer):
+                writer.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM_BYTES,))
+                writer.execute("DELETE FROM meta WHERE name = 'room'")
+                writer.execute("INSERT OR REPLACE INTO meta VALUES ('proven_at', ?)", (str(time.time()),))
+
+    def delete(self, number: int) -> bool:
+        """Delete one entry; False if it is not there. Only in memory may there be holes."""
+        with self.lock:
+            return self._writing().execute("DELETE FROM entry WHERE number = ?", (number,)).rowcount > 0
+
     def read_batch(self) -> list[Spooled]:
         """Read the next entries that are not known to be drained: at most 1000 and about 4 MB, but at least one."""
         if self._alone or (self._reader is None and not self.is_in_place()):
             with self.lock:
-                return self._read(self._writing())
+                return read_after(self._writing(), self.drained_through)
         if self._reader is None:
             self._reader = self._connect()
-        return self._read(self._reader)
+        return read_after(self._reader, self.drained_through)
 
     def delete_drained(self) -> None:
         """Delete the entries up to ``drained_through``, overwriting them in the file."""
@@ -132,7 +136,7 @@ class SpoolFile:
             writer = self._writing()
             with _transaction(writer):
                 for number, error in dead:
-                    rows = writer.execute(_READ, (number - 1, 1)).fetchall()
+                    rows = writer.execute(READ, (number - 1, 1)).fetchall()
                     if rows and rows[0][0] == number:
                         # Deleted first: a full spool has no room for both.
                         writer.execute("DELETE FROM entry WHERE number = ?", (number,))
@@ -147,7 +151,7 @@ class SpoolFile:
         with self.lock:
             writer = self._writing()
             after = (self.drained_through,)
-            dead = writer.execute("SELECT count(*) FROM dead_letter").fetchone()[0]
+            dead = dict(writer.execute("SELECT kind, count(*) FROM dead_letter GROUP BY kind").fetchall())
             first = writer.execute("SELECT min(number) FROM entry WHERE number > ?", after).fetchone()[0]
             if first is None:
                 return Waiting(0, self._used_bytes(writer) if dead else 0, None, dead)
@@ -206,11 +210,11 @@ class SpoolFile:
 
     def log_bytes(self) -> int:
         """Measure the write-ahead log."""
-        return measure_file(self.path.with_name(self.path.name + "-wal")) if self.path else 0
+        return _size(self.path.with_name(self.path.name + "-wal")) if self.path else 0
 
     def file_bytes(self) -> int:
         """Measure the file without its log."""
-        return measure_file(self.path) if self.path else 0
+        return _size(self.path) if self.path else 0
 
     def close(self) -> None:
         """Close the connections; a later call opens them again. A spool in memory ends with its connection."""
@@ -224,18 +228,6 @@ class SpoolFile:
         """Let go of connections that belong to the parent process, without closing its files."""
         _abandoned.extend(connection for connection in (self._reader, self._writer) if connection is not None)
         self._reader = self._writer = None
-
-    def _read(self, connection: sqlite3.Connection) -> list[Spooled]:
-        batch: list[Spooled] = []
-        size = 0
-        cursor = connection.execute(_READ, (self.drained_through, BATCH_ENTRIES))
-        for row in cursor:
-            batch.append(Spooled(*row))
-            size += len(row[2])
-            if size >= BATCH_BYTES:
-                break  # see is_full
-        cursor.close()
-        return batch
 
     def _used_bytes(self, connection: sqlite3.Connection) -> int:
         pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -289,11 +281,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def is_full(batch: Sequence[Spooled]) -> bool:
-    """Say whether a batch ended because of its size, so that more may wait behind it."""
-    return len(batch) >= BATCH_ENTRIES or sum(len(spooled.body) for spooled in batch) >= BATCH_BYTES
-
-
-def is_damage(error: BaseException) -> bool:
-    """Say whether SQLite calls the file damaged, or none of its own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -192,11 +192,3 @@ def remove_stray_locks(folder: Path) -> None:
                 if not path.with_suffix(".spool").exists():
                     remove_spool(path.with_suffix(".spool"), lock)
                 lock.release()
-
-
-def measure_file(path: Path) -> int:
-    """Return the bytes of a file; 0 if it is not there."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

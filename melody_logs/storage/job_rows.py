@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..vocabulary import Kind
@@ -88,6 +88,13 @@ def list_active_jobs(database: Database) -> list[JobRow]:
     statement = select(*_COLUMNS).where(_TABLE.c.active_kind.is_not(None)).order_by(_TABLE.c.id)
     with database.read() as connection:
         return [JobRow(**row._mapping) for row in connection.execute(statement)]
+
+
+def find_last_policy_run(connection: Connection) -> JobRow | None:
+    """Read the newest job that a retention policy made for any kind."""
+    return _one(
+        connection, _TABLE.c.id == select(func.max(_TABLE.c.id)).where(_TABLE.c.policy.is_not(None)).scalar_subquery()
+    )
 
 
 def last_policy_run(database: Database, kind: Kind) -> JobRow | None:

@@ -86,6 +86,12 @@ def find_oldest_pending(connection: Connection) -> datetime | None:
     return moment
 
 
+def count_pending(connection: Connection, *, at_most: int) -> int:
+    """Count the sign-ins that wait for their location, up to *at_most*."""
+    waiting = select(_TABLE.c.id).where(_TABLE.c.geo_state == "pending").limit(at_most).subquery()
+    return connection.scalar(select(func.count()).select_from(waiting)) or 0
+
+
 def _lock_waiting(connection: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
     """Lock the oldest rows that nobody holds; those that another locator is just claiming are left out."""
     lease = select(_CLAIMS.c.lease_until).where(_CLAIMS.c.sign_in_id == _TABLE.c.id).scalar_subquery()

@@ -257,7 +257,7 @@ class Job(Base):
 
 
 class Heartbeat(Base):
-    """When a part of the system last worked (``worker``, ``beat``, ``drain``, a job), for ``health`` and the pages."""
+    """When a part of the system last worked (``worker``, ``beat``, ``retention``), for ``health`` and the pages."""
 
     __tablename__ = "melody_heartbeat"
 
@@ -267,7 +267,7 @@ class Heartbeat(Base):
 
 
 class Gap(Base):
-    """Entries that could not be kept, because spool and database were both gone: how many of a kind, and when."""
+    """Entries that could be kept nowhere, or were lost to an error of ours: how many of a kind, and when."""
 
     __tablename__ = "melody_gap"
 

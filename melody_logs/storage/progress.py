@@ -91,6 +91,18 @@ def sum_gaps(connection: Connection) -> list[GapCount]:
     ]
 
 
+def list_gaps(connection: Connection, limit: int) -> list[GapCount]:
+    """List the newest *limit* gaps."""
+    gaps = select(Gap.kind, Gap.lost, Gap.first_at, Gap.last_at).order_by(Gap.id.desc()).limit(limit)
+    return [GapCount(*row) for row in connection.execute(gaps)]
+
+
+def find_last_drain(connection: Connection) -> datetime | None:
+    """Read when a spool of any process or machine was last written to the tables; None if none was."""
+    moment = select(func.max(SpoolProgress.updated_at)).where(SpoolProgress.spool.not_like(f"{_IMPORT_PREFIX}%"))
+    return connection.scalar(moment)
+
+
 def read_heartbeats(connection: Connection) -> dict[str, datetime]:
     """Read when each part of the system last worked."""
     return {name: seen_at for name, seen_at in connection.execute(select(Heartbeat.name, Heartbeat.seen_at))}

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ..vocabulary import Kind
@@ -95,6 +95,13 @@ class TotalsChange:
         _add(connection, HourlyTotal.__table__, ("row_count", "byte_count"), hourly)
         _add(connection, Total.__table__, ("row_count", "byte_count"), overall)
         _add(connection, CountryTotal.__table__, ("row_count",), daily)
+
+
+def sum_rows(connection: Connection) -> dict[str, int]:
+    """Read how many rows of each kind there are."""
+    table: Any = Total.__table__
+    sums = select(table.c.kind, func.sum(table.c.row_count)).group_by(table.c.kind)
+    return {kind: int(rows) for kind, rows in connection.execute(sums)}
 
 
 def _add(connection: Connection, table: Any, counters: tuple[str, ...], changes: list[dict[str, Any]]) -> None:

@@ -34,6 +34,11 @@ class History:
         """All that was acknowledged."""
         return sum(self.acked["sign-in"].values()) + sum(self.acked["email"].values()) + self.hooks.total()
 
+    @property
+    def folded_acks(self) -> int:
+        """How many acknowledgements name a row that others name too: repeated failures, counted in one row."""
+        return sum(times for times in self.acked["sign-in"].values() if times > 1)
+
     def surplus_allowed(self, kind: Kind) -> int:
         """How many entries may be there without an acknowledgement: those that were asked for and not answered."""
         if kind == "email":

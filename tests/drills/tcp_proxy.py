@@ -78,6 +78,8 @@ class TcpProxy:
 
     def close(self) -> None:
         """Take no more connections, and cut those that are there."""
+        # Closing alone would not wake the thread that accepts.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._forwards.set()
         self.reset_all()
@@ -86,12 +88,13 @@ class TcpProxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.target_port), timeout=5)
-            except ConnectionError:
-                client.close()
-                continue
             except OSError:  # closed
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target_port), timeout=5)
+            except OSError:
+                client.close()
+                continue
             server.settimeout(None)
             for side in (client, server):
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

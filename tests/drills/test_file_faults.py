@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import event, func, select
 
 from melody_logs.recording import spool as spool_module
-from melody_logs.recording.spool import MEMORY_ENTRIES
+from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from melody_logs.state import state_of
 from melody_logs.storage.database import Database
 from melody_logs.storage.models import Gap
 from melody_logs.storage.schema import upgrade
-from tests.drills.calls import Calls, drain_quietly
+from tests.drills.calls import Calls, drain_quietly, read_event_ids
 from tests.drills.reporting import Drill
 from tests.hosts import close_host, make_host
 from tests.servers.postgresql import PostgresqlServer
@@ -157,6 +157,49 @@ def test_dead_database_and_dead_spool_keep_what_memory_holds_and_count_the_rest(
     calls.expect_all_once(drill, "both dead")
     expect_gap(drill, "both dead", state.database, 500)
     close_host(calls.app)
+
+
+@pytest.mark.fault("F14")
+def test_host_that_fails_closed_does_nothing_that_is_not_logged(
+    drill: Drill,
+    tmp_path: Path,
+    postgresql_url: str,
+    postgresql_server: PostgresqlServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.0)
+    no_folder = tmp_path / "spool"
+    no_folder.write_text("a file stands here")
+    config: dict[str, Any] = {"MELODY_LOGS_SPOOL_DIR": str(no_folder), "MELODY_LOGS_ON_FAILURE": "fail_closed"}
+    app, logs = make_host(postgresql_url, tmp_path=tmp_path, MELODY_LOGS_WRITER="spool", **config)
+    effects = []
+
+    @app.post("/unlock")
+    def unlock() -> str:
+        logs.record_sign_in(identity="ann@example.org", success=True)
+        effects.append("unlocked")
+        return "unlocked"
+
+    def ask(times: int) -> list[int]:
+        return [app.test_client().post("/unlock").status_code for _ in range(times)]
+
+    postgresql_server.stop()
+    try:
+        codes = ask(50)
+        drill.expect("fail_closed: answers 503", expected=50, measured=codes.count(503), held=codes == [503] * 50)
+        drill.expect("fail_closed: side effects", expected=0, measured=len(effects), held=not effects)
+        no_folder.unlink()
+        codes = ask(50)
+        drill.expect(
+            "answers 200 once the disk is back", expected=50, measured=codes.count(200), held=codes == [200] * 50
+        )
+    finally:
+        postgresql_server.start()
+    state = state_of(app)
+    wait_until(lambda: drain_quietly(state.drain) and not state.spool.waiting().entries, what="drained")
+    rows = len(read_event_ids(state.database))
+    drill.expect("rows for its side effects", expected=len(effects), measured=rows, held=rows == len(effects) == 50)
+    close_host(app)
 
 
 def expect_gap(drill: Drill, what: str, database: Database, lost: int) -> None:

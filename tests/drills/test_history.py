@@ -107,6 +107,8 @@ def run_history(drill: Drill, host: WebHost, server: Server | None, *, faults: i
 def report(drill: Drill, found: Comparison, history: History, *, acks: int) -> None:
     """Note what the comparison says."""
     drill.expect("acknowledged", expected=f"≥ {acks:,}", measured=f"{history.acks:,}", held=history.acks >= acks)
+    folded = history.folded_acks
+    drill.expect("of them counted in one row with others", expected="≥ 1", measured=f"{folded:,}", held=folded >= 1)
     for what, count in {
         "refused by record_*": history.refused,
         "acknowledged and lost": found.missing,

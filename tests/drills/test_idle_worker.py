@@ -8,7 +8,8 @@ import pytest
 from click.testing import Result
 from sqlalchemy import update
 
-from melody_logs.health import WORKER_SILENT_AFTER, Finding, check_health
+from melody_logs.health import Finding, check_health
+from melody_logs.health.database_checks import WORKER_SILENT_AFTER
 from melody_logs.storage.models import Heartbeat, SignInLog
 from melody_logs.storage.progress import read_heartbeats
 from tests.drills.reporting import Drill

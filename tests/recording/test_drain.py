@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from melody_logs.errors import StorageUnavailableError
 from melody_logs.recording.drain import Drain
-from melody_logs.recording.spool import MEMORY_ENTRIES, Spool
+from melody_logs.recording.spool import Spool
+from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from melody_logs.storage.database import Database
 from melody_logs.storage.destination import Destination
 from melody_logs.storage.engine import create_tables

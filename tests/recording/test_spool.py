@@ -16,7 +16,8 @@ import pytest
 
 from melody_logs.recording import spool as spool_module
 from melody_logs.recording.drain import Drain
-from melody_logs.recording.spool import MEMORY_ENTRIES, Spool
+from melody_logs.recording.spool import Spool
+from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from tests.drills.reporting import Drill
 from tests.recording.spool_rows import count_gaps, count_marks, make_body, make_database
 

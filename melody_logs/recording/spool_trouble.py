@@ -1,0 +1,35 @@
+"""What an error of a spool means, and what is done about it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from .spool_file import SpoolFile
+from .spool_folder import SpoolRefused
+
+_logger = logging.getLogger("melody_logs")
+
+
+def is_damage(error: BaseException) -> bool:
+    """Say whether SQLite calls the file damaged, or none of its own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def explain_refusal(error: Exception, directory: Path, file: SpoolFile | None, max_megabytes: int) -> str:
+    """Say why the spool in *directory* takes no entry; *file* is the one that was written to."""
+    if isinstance(error, SpoolRefused):
+        return str(error)
+    is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    if is_full and file is not None and file.is_at_limit():
+        return f'the spool in "{directory}" is full ("MELODY_LOGS_SPOOL_MAX_MEGABYTES" is {max_megabytes})'
+    return f'the disk refuses the spool in "{directory}": {error}'
+
+
+def close_quietly(file: SpoolFile) -> None:
+    """Close a spool; what goes wrong is logged."""
+    try:
+        file.close()
+    except sqlite3.Error as error:
+        _logger.warning("a spool could not be closed well: %s", error)
