@@ -9,8 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, has_app_context
 
-from . import signals
-from .admin import create_blueprint
+from . import admin, signals
 from .api import register as register_api
 from .cli import create_group
 from .errors import ConfigurationError, NotInitialisedError
@@ -18,6 +17,7 @@ from .integrations import sign_in_views
 from .integrations.host_migrations import hide_tables
 from .integrations.host_routes import refuse_collisions, routes_on, watch_collisions
 from .integrations.sign_in_views import Reader, WatchedView
+from .monitoring import routes as monitoring
 from .recording.guard import guarded
 from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams, UserId, UserLabels
@@ -62,7 +62,8 @@ class MelodyLogs:
             app.before_request(guarded(state.drain_thread.ensure_started))
             sign_in_views.install(app, state.recorder)
             state.receivers = _connect_signals(app, state.recorder)
-            app.register_blueprint(create_blueprint(settings), url_prefix=settings.admin_prefix)
+            app.register_blueprint(admin.create_blueprint(settings))
+            app.register_blueprint(monitoring.create_blueprint(settings))
             register_api(app, settings)
         app.cli.add_command(create_group())
         hide_tables(app)

@@ -122,6 +122,16 @@ def optional_host(value: Any) -> str | None:
     raise ValueError('the name of a host such as "app.example" or "app.example:8443", in lower case')
 
 
+def optional_token(value: Any) -> str | None:
+    """Accept a secret that goes into a header and is too long to be guessed, or nothing."""
+    if value is None or value == "":
+        return None
+    text = str(value) if isinstance(value, str | int) else ""
+    if re.fullmatch(r"[!-~]{16,512}", text):
+        return text
+    raise ValueError("16 to 512 letters, digits and signs of ASCII, without spaces")
+
+
 def paths(value: Any) -> tuple[str, ...]:
     """Accept one path, several in a list, or text with paths separated by commas."""
     if value is None:

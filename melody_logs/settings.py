@@ -11,6 +11,7 @@ from .errors import ConfigurationError
 from .setting_types import RetentionPolicy
 
 PREFIX = "MELODY_LOGS_"
+_SECRET = ("key", "database_uri", "health_token")
 
 
 def _key(default: Any, parse: Callable[[Any], Any], help: str, unit: str = "") -> Any:
@@ -75,6 +76,9 @@ class Settings:
     host: str | None = _key(
         None, types.optional_host, "Host of pages and API in an app with host_matching=True; else empty."
     )
+    health_token: str | None = _key(
+        None, types.optional_token, "Bearer token of the probe and the metrics; empty: neither is there."
+    )
     token_lifetime_seconds: int = _key(900, types.integer(60, 86_400), "Life of an access token.", "s")
 
     def is_enabled(self, kind: str) -> bool:
@@ -105,7 +109,7 @@ class Settings:
             try:
                 values[field.name] = field.metadata["parse"](value)
             except ValueError as error:
-                shown = "a value that is not shown" if field.name in ("key", "database_uri") else repr(value)
+                shown = "a value that is not shown" if field.name in _SECRET else repr(value)
                 raise ConfigurationError(f'"{key}" is {shown}; accepted: {error}.') from None
         return cls(**values)
 

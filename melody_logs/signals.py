@@ -27,4 +27,10 @@ entry_recorded = _namespace.signal("melody-logs-entry-recorded")
 """
 
 logs_degraded = _namespace.signal("melody-logs-degraded")
-"""Emitted when recording falls back or loses entries. Keywords: ``reason`` (text), ``lost`` (count by kind)."""
+"""Emitted with the entry at which recording is seen to have become worse.
+
+That is: the spool falls back to memory, this process has not reached the database for a minute, or entries were
+rejected and kept aside; and each entry that is lost. A trouble that lasts is told once.
+
+Keywords: ``reason`` (text), ``lost`` (count by kind, of this process).
+"""

@@ -152,7 +152,8 @@ def test_every_finding_of_health_is_explained() -> None:
 @pytest.mark.parametrize("rule", our_rules(), ids=" ".join)
 def test_every_endpoint_is_documented(rule: tuple[str, str, str]) -> None:
     blueprint, method, path = rule
-    text = page("pages.md" if blueprint == "melody_logs_admin" else "api.md")
+    places = {"melody_logs_admin": "pages.md", "melody_logs_monitoring": "operations.md"}
+    text = page(places.get(blueprint, "api.md"))
     assert f"`{method} {path}`" in text
 
 

@@ -96,8 +96,11 @@ def test_what_was_lost_is_a_gap_once_writing_works_again(apps: list[Flask], data
     state.spool.directory.write_text("no folder")
     for _ in range(MEMORY_ENTRIES + 7):
         state.spool.append("sms", b"{}")
-    figures = check_health(state).figures
+    health = check_health(state)
+    figures = health.figures
     assert (figures.lost, figures.lost_untold) == ({}, {"sms": 7})
+    (told,) = [finding.text for finding in health.findings if finding.name == "Gap"]
+    assert told.startswith("7 sms entries were lost in this process")
     state.drain.run_once()
     figures = check_health(state).figures
     assert (figures.lost, figures.lost_untold) == ({"sms": 7}, {})

@@ -21,7 +21,7 @@ ROWS: list[list[set[str]]] = [
     [{"recording"}, {"clients"}],
     [{"state", "health", "host_layout", "troubles"}, {"jobs"}],
     [{"tasks"}, {"integrations"}],
-    [{"admin"}, {"api"}, {"cli"}],
+    [{"admin"}, {"api"}, {"cli"}, {"monitoring"}],
     [{"extension", "__init__"}],
     [{"demo"}],
 ]

@@ -83,6 +83,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         CONTENT_SECURITY_POLICY='{"style-src": "https://cdn.example https://fonts.example"}',
         API_PREFIX="/api/logs",
         TOKEN_PREFIX="/oauth",
+        HEALTH_TOKEN="0123456789abcdef",
         TOKEN_LIFETIME_SECONDS="600",
     )
     assert settings.fails_closed
@@ -93,7 +94,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds) == (7, 0.5)
     assert settings.flood_whole_per_minute == 0
-    assert len(describe()) == 30, "a new key needs its text form here"
+    assert len(describe()) == 31, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,10 @@ def test_secret_values_are_not_repeated_in_errors() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(KEY=b"hunter2")
     assert "hunter2" not in str(caught.value)
+    for unfit in ("hunter2", "hunter2 with a space", "hunter2\u00e4hunter2hunter2", True, b"hunter2hunter2hunter2"):
+        with pytest.raises(ConfigurationError, match=r'"MELODY_LOGS_HEALTH_TOKEN".*accepted: 16 to 512') as caught:
+            read(HEALTH_TOKEN=unfit)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_environment_read_by_flask_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

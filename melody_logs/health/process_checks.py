@@ -34,6 +34,9 @@ def check_recording(state: State, figures: Figures) -> list[Finding]:
         findings.append(
             Finding("Recording errors", "bad", text, "read the log of the logger melody_logs and report it")
         )
+    for kind, lost in sorted(figures.lost_untold.items()):
+        text = f"{lost:,} {kind} entries were lost in this process, of which the database has not been told yet"
+        findings.append(Finding("Gap", "warning", text))
     if refused := sum(figures.refused.values()):
         text = f"{refused:,} entries were refused in this process, and with them what they were about"
         remedy = 'mend the spool, or set MELODY_LOGS_ON_FAILURE to "continue"'

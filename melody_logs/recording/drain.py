@@ -35,6 +35,7 @@ class DrainState:
 
     batches: int = 0
     rows: int = 0
+    dead_letters: int = 0
     last_success_at: datetime | None = None
     error: str | None = None
     failing_since: datetime | None = None
@@ -234,6 +235,7 @@ class Drain:
     def _bury(self, file: SpoolFile, rejected: Sequence[Rejection]) -> None:
         with self.spool.files_lock:
             file.bury([(rejection.number, rejection.describe()) for rejection in rejected])
+        self.state.dead_letters += len(rejected)
         self._log.warn(
             f'{len(rejected)} entries cannot be written and are kept as dead letters of the spool "{file.id}": '
             f"{rejected[0].describe()}"

@@ -11,7 +11,7 @@ import time
 import weakref
 from contextlib import suppress
 
-from .drain import Drain
+from .drain import Drain, DrainState
 from .forking import follow_forks, notice_fork
 from .losses import SparseLog
 from .spool import Spool
@@ -135,6 +135,11 @@ class DrainThread:
     def after_fork_in_child(self) -> None:
         """The thread stayed in the parent; a new one starts with the child's first request or record."""
         self._begin()
+
+    @property
+    def drain_state(self) -> DrainState:
+        """What the drain has done in this process."""
+        return self._drain.state
 
     @property
     def interval_seconds(self) -> float:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from ..log_unavailable import LogUnavailable
+from .losses import SparseLog
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_logger = logging.getLogger("melody_logs")
 
 
 def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
     """Let no error out of a hook or a receiver: it is logged, and the answer is None. LogUnavailable passes."""
+
+    log = SparseLog()
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -24,7 +25,7 @@ def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
         except LogUnavailable:  # asked for by the host
             raise
         except Exception:
-            _logger.exception("%s failed; the host goes on", function.__qualname__)
+            log.warn(f"{function.__qualname__} failed; the host goes on", with_traceback=True)
             return None
 
     return call

@@ -73,8 +73,11 @@ class SparseLog:
         self._next_at = 0.0
         self._unsaid = 0
 
-    def warn(self, message: str) -> None:
-        """Log *message*, or count it if one was logged within the last minute."""
+    def warn(self, message: str, *, with_traceback: bool = False) -> None:
+        """Log *message*, or count it if one was logged within the last minute.
+
+        :param with_traceback: it is about an exception being handled: as an error, with its traceback.
+        """
         now = time.monotonic()
         if now < self._next_at:
             self._unsaid += 1
@@ -82,4 +85,5 @@ class SparseLog:
         self._next_at = now + self._pause_seconds
         more = f" ({self._unsaid} more warnings since the last one)" if self._unsaid else ""
         self._unsaid = 0
-        _logger.warning("%s%s", message, more)
+        level = logging.ERROR if with_traceback else logging.WARNING
+        _logger.log(level, "%s%s", message, more, exc_info=with_traceback)

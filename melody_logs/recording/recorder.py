@@ -6,7 +6,6 @@ the app has set ``MELODY_LOGS_ON_FAILURE`` to ``fail_closed``.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -23,17 +22,18 @@ from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
 from ..vocabulary import EVENTS, Kind
 from .attempts import Attempt, current_attempts
+from .degradation import Degradation
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
 from .forking import notice_fork
+from .losses import SparseLog
 from .request_facts import read_request_facts
 from .seams import Seams
 from .spool import Spool
 
 P = ParamSpec("P")
 T = TypeVar("T")
-logger = logging.getLogger("melody_logs")
 
 #: What a message says in its first phase and need not say again.
 _SAID_ONCE = frozenset({"receiver", "subject", "content", "content_type", "template", "purpose"})
@@ -78,7 +78,14 @@ class Recorder:
     direct_timeout_seconds: float | None
     failures: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
-    is_degraded: bool = False
+    degradation: Degradation = field(init=False)
+    log: SparseLog = field(default_factory=SparseLog)
+    #: Receivers that fail are another matter than entries that are lost: one must not keep the other from being told.
+    signal_log: SparseLog = field(default_factory=SparseLog)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing told."""
+        self.degradation = Degradation(self.spool)
 
     @_never_raising
     def record_sign_in(self, fields: dict[str, Any], *, strict: bool = False) -> str | None:
@@ -195,7 +202,8 @@ class Recorder:
         """Count an entry that an error inside melody_logs has lost; call it in the handler of the error."""
         self.failures[kind] = self.failures.get(kind, 0) + 1
         self.spool.losses.count(kind)
-        logger.exception("a %s entry could not be recorded; the host goes on", kind)
+        self.log.warn(f"a {kind} entry could not be recorded and is lost; the host goes on", with_traceback=True)
+        self._tell_if_degraded("an entry was lost to an error inside melody_logs")
 
     def _record(
         self,
@@ -230,7 +238,7 @@ class Recorder:
     def _fail(self, kind: Kind, error: Exception, strict: bool) -> None:
         """Refuse, or else count as lost, what an error inside melody_logs keeps from being recorded."""
         if strict and self.settings.fails_closed:
-            logger.exception("a %s entry could not be recorded and is refused", kind)
+            self.log.warn(f"a {kind} entry could not be recorded and is refused", with_traceback=True)
             self._refuse(kind, f"an error inside melody_logs: {type(error).__name__}")
         self.lose(kind)
 
@@ -239,9 +247,10 @@ class Recorder:
         # What waits in memory is gone with the process, unless the database has it before we return.
         waits = self.direct_timeout_seconds is not None
         number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
+        lost = number is None and not strict
         self.drain_thread.ensure_started()
         self.drain_thread.notify()
-        self._tell_if_degraded(lost=number is None and not strict)
+        self._tell_if_degraded("an entry was lost: neither disk nor memory takes it" if lost else None)
         is_written = False
         if number is not None and self.direct_timeout_seconds is not None:
             is_written = self.drain_thread.wait_until(number, self.direct_timeout_seconds)
@@ -255,34 +264,30 @@ class Recorder:
             f'"MELODY_LOGS_ON_FAILURE" is "fail_closed", and the {kind} entry cannot be made durable: {reason}'
         )
 
-    def _tell_if_degraded(self, *, lost: bool) -> None:
-        """Emit ``logs_degraded`` when the spool begins to fall back, and for every lost entry."""
-        problem = self.spool.problem()
-        is_news = problem is not None and not self.is_degraded
-        self.is_degraded = problem is not None
-        if lost or is_news:
-            reason = problem or "the spool takes no more entries"
-            _send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
+    def _tell_if_degraded(self, loss: str | None) -> None:
+        """Emit ``logs_degraded`` when something has become worse, and for every lost entry."""
+        reason = self.degradation.find_news(self.drain_thread.drain_state, loss)
+        if reason is not None:
+            self._send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
 
     def _announce(self, entry: Entry) -> None:
         try:
-            _send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
+            self._send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         except Exception:  # it is recorded all the same
-            logger.exception("a %s entry could not be announced", entry.kind)
+            self.log.warn(f"a {entry.kind} entry could not be announced", with_traceback=True)
 
-
-def _send(signal: NamedSignal, **payload: Any) -> None:
-    """Emit a signal, but not to a receiver of that same signal at work: what it records is not announced."""
-    under_way = _being_sent.get()
-    if not signal.receivers or signal.name in under_way or not has_app_context():
-        return
-    token = _being_sent.set(under_way | {signal.name})
-    try:
-        signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
-    except Exception:
-        logger.exception('a receiver of the signal "%s" raised', signal.name)
-    finally:
-        _being_sent.reset(token)
+    def _send(self, signal: NamedSignal, **payload: Any) -> None:
+        """Emit a signal, but not to a receiver of that same signal at work: what it records is not announced."""
+        under_way = _being_sent.get()
+        if not signal.receivers or signal.name in under_way or not has_app_context():
+            return
+        token = _being_sent.set(under_way | {signal.name})
+        try:
+            signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
+        except Exception:
+            self.signal_log.warn(f'a receiver of the signal "{signal.name}" raised', with_traceback=True)
+        finally:
+            _being_sent.reset(token)
 
 
 def _event_of(fields: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 from werkzeug.wrappers import Response
 
-logger = logging.getLogger("melody_logs")
+from .losses import SparseLog
 
 Fields = dict[str, Any]
 #: What ``admin_access`` may answer; a response, such as a redirect to the host's sign-in page, is sent as it is.
@@ -43,6 +42,8 @@ class Seams:
     exclude: Callable[[str, Fields], bool] | None = None
     user_label: Callable[[Sequence[UserId]], UserLabels] | None = None
     watched_views: dict[str, Any] = field(default_factory=dict)
+    transform_log: SparseLog = field(default_factory=SparseLog)
+    exclude_log: SparseLog = field(default_factory=SparseLog)
 
     def apply_transform(self, kind: str, fields: Fields) -> Fields:
         """Let the host change the fields of an entry before it is cleaned.
@@ -55,10 +56,13 @@ class Seams:
         try:
             changed = self.transform(kind, dict(fields))
         except Exception:
-            logger.exception("the transform function raised on a %s entry; the entry is kept as it was", kind)
+            text = f"the transform function raised on a {kind} entry; the entry is kept as it was"
+            self.transform_log.warn(text, with_traceback=True)
             return fields | {"marks": "transform:failed"}
         if changed is not None and not isinstance(changed, dict):
-            logger.error("the transform function returned %s; accepted: a dict or None", type(changed).__name__)
+            self.transform_log.warn(
+                f"the transform function returned {type(changed).__name__}; accepted: a dict or None"
+            )
             return fields | {"marks": "transform:failed"}
         return fields if changed is None else changed
 
@@ -69,5 +73,6 @@ class Seams:
         try:
             return bool(self.exclude(kind, dict(fields)))
         except Exception:
-            logger.exception("the exclude function raised on a %s entry; the entry is kept", kind)
+            text = f"the exclude function raised on a {kind} entry; the entry is kept"
+            self.exclude_log.warn(text, with_traceback=True)
             return False

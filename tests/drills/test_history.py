@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +28,9 @@ LONG_ACKS = 100_000
 LONG_FAULTS = 60
 LONG_SECONDS = 100
 SHORT_FAULTS = 8
+OTHER_FAULTS = 20
+OTHER_ACKS = 20_000
+TITLES = {"sqlite": "SQLite", "mariadb": "MariaDB"}
 
 
 @pytest.mark.fault("F1")
@@ -40,12 +42,12 @@ def test_short_history(
     postgresql_server: PostgresqlServer,
 ) -> None:
     host = WebHost(start_process, tmp_path, postgresql_url, options=(*SYNC, "--preload"))
-    run_history(drill, host, postgresql_server, faults=SHORT_FAULTS, acks=1_000, seconds=1)
+    run_history(drill, "PostgreSQL", host, postgresql_server, faults=SHORT_FAULTS, acks=1_000, seconds=1)
 
 
 @pytest.mark.drills
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("options", [SYNC, (*GTHREAD, "--preload")], ids=["sync", "gthread preload"])
+@pytest.mark.parametrize("worker", ["sync", "gthread preload"])
 @pytest.mark.timeout(1200)
 def test_long_history(
     drill: Drill,
@@ -53,10 +55,32 @@ def test_long_history(
     tmp_path: Path,
     postgresql_url: str,
     postgresql_server: PostgresqlServer,
-    options: Sequence[str],
+    worker: str,
 ) -> None:
+    options = SYNC if worker == "sync" else (*GTHREAD, "--preload")
     host = WebHost(start_process, tmp_path, postgresql_url, options=options)
-    run_history(drill, host, postgresql_server, faults=LONG_FAULTS, acks=LONG_ACKS, seconds=LONG_SECONDS)
+    run_history(
+        drill,
+        f"PostgreSQL, {worker}",
+        host,
+        postgresql_server,
+        faults=LONG_FAULTS,
+        acks=LONG_ACKS,
+        seconds=LONG_SECONDS,
+    )
+
+
+@pytest.mark.drills
+@pytest.mark.fault("F1")
+@pytest.mark.parametrize("name", ["sqlite", "mariadb"])
+@pytest.mark.timeout(600)
+def test_history_on_other_databases(
+    drill: Drill, start_process: StartProcess, tmp_path: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    url: str = request.getfixturevalue(f"{name}_url")
+    server: Server | None = request.getfixturevalue("mariadb_server") if name == "mariadb" else None
+    host = WebHost(start_process, tmp_path, url, options=(*SYNC, "--preload"))
+    run_history(drill, TITLES[name], host, server, faults=OTHER_FAULTS, acks=OTHER_ACKS, seconds=1)
 
 
 def test_checker_finds_what_is_lost_doubled_and_not_sent(tmp_path: Path, sqlite_url: str) -> None:
@@ -80,7 +104,9 @@ def test_checker_finds_what_is_lost_doubled_and_not_sent(tmp_path: Path, sqlite_
     assert found.repeated_positions == 0
 
 
-def run_history(drill: Drill, host: WebHost, server: Server | None, *, faults: int, acks: int, seconds: float) -> None:
+def run_history(
+    drill: Drill, title: str, host: WebHost, server: Server | None, *, faults: int, acks: int, seconds: float
+) -> None:
     """Let clients record and the nemesis rage until both have done enough, then compare."""
     database = make_database(host.database_url)
     web = host.start()
@@ -97,18 +123,23 @@ def run_history(drill: Drill, host: WebHost, server: Server | None, *, faults: i
     for process in (*clients, beat, worker):
         process.kill()
     settle(host, database)
-    report(drill, compare(database, read_history(host.notes)), read_history(host.notes), acks=acks)
+    report(drill, title, compare(database, read_history(host.notes)), read_history(host.notes), acks=acks)
     done = f"{nemesis.done.total()} in {raged_seconds} s"
-    drill.expect("faults", expected=f"≥ {faults} in ≥ {seconds} s", measured=done, held=nemesis.done.total() >= faults)
+    enough = nemesis.done.total() >= faults
+    drill.expect(f"{title}: faults", expected=f"≥ {faults} in ≥ {seconds} s", measured=done, held=enough)
     print(*(f"{name}: {count}" for name, count in sorted(nemesis.done.items())), sep="\n")
     assert_totals_match(database)
 
 
-def report(drill: Drill, found: Comparison, history: History, *, acks: int) -> None:
+def report(drill: Drill, title: str, found: Comparison, history: History, *, acks: int) -> None:
     """Note what the comparison says."""
-    drill.expect("acknowledged", expected=f"≥ {acks:,}", measured=f"{history.acks:,}", held=history.acks >= acks)
+    drill.expect(
+        f"{title}: acknowledged", expected=f"≥ {acks:,}", measured=f"{history.acks:,}", held=history.acks >= acks
+    )
     folded = history.folded_acks
-    drill.expect("of them counted in one row with others", expected="≥ 1", measured=f"{folded:,}", held=folded >= 1)
+    drill.expect(
+        f"{title}: of them counted in one row with others", expected="≥ 1", measured=f"{folded:,}", held=folded >= 1
+    )
     for what, count in {
         "refused by record_*": history.refused,
         "acknowledged and lost": found.missing,
@@ -116,11 +147,11 @@ def report(drill: Drill, found: Comparison, history: History, *, acks: int) -> N
         "acknowledged mails that are not sent": found.unsent_mails,
         "positions given twice": found.repeated_positions,
     }.items():
-        drill.expect(what, expected=0, measured=count, held=count == 0)
+        drill.expect(f"{title}: {what}", expected=0, measured=count, held=count == 0)
     unanswered = history.unanswered_requests + CLIENTS + 1
     allowed = min(found.surplus_allowed, unanswered * MOST_ATTEMPTS)
     drill.expect(
-        "there, but not acknowledged",
+        f"{title}: there, but not acknowledged",
         expected=f"0 to {allowed:,}, of {unanswered} requests without an answer",
         measured=found.surplus,
         held=0 <= found.surplus <= allowed,

@@ -74,7 +74,7 @@ def test_exempted_blueprints_of_ours_are_free_and_routes_of_the_host_are_not(
 def test_names_of_our_blueprints_are_those_that_hosts_were_told(new_host: NewHost, move_in: MoveIn) -> None:
     app = new_host()
     move_in(app)
-    assert set(app.blueprints) == API_BLUEPRINTS | {"melody_logs_admin"}
+    assert set(app.blueprints) == API_BLUEPRINTS | {"melody_logs_admin", "melody_logs_monitoring"}
 
 
 def test_attempt_that_the_limiter_refused_is_recorded(new_host: NewHost, move_in: MoveIn) -> None:

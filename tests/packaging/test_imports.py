@@ -12,7 +12,7 @@ import pytest
 HEAVY = {
     *("celery", "kombu", "redis", "geoip2", "aiohttp", "requests", "httpx"),
     *("psycopg", "psycopg2", "pymysql", "pandas", "numpy", "pyarrow", "boto3", "botocore", "twilio", "sendgrid"),
-    *("flask_login", "aiosmtpd", "waitress", "rich", "alembic", "flask_migrate"),
+    *("flask_login", "aiosmtpd", "waitress", "rich", "alembic", "flask_migrate", "prometheus_client"),
 }
 HOST = (
     "from flask import Flask; from melody_logs import MelodyLogs; app = Flask('host', instance_path='/nowhere');"

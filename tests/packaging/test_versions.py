@@ -31,7 +31,7 @@ def make_environment(folder: Path, python: Python, resolution: str, *installed: 
     """Make an environment with the lowest or highest versions that pyproject.toml allows; return its Python."""
     uv("venv", "--python", python.path, folder)
     inside, pins = folder / "bin" / "python", folder / "pins.txt"
-    extras = ("--extra", "postgresql", "--extra", "mariadb", "--extra", "demo")
+    extras = ("--extra", "postgresql", "--extra", "mariadb", "--extra", "prometheus", "--extra", "demo")
     # Versions without wheels would be built by today's compilers: that tests those.
     resolving = ("--resolution", resolution, "--python", inside, "--only-binary", ":all:", *extras)
     uv("pip", "compile", *resolving, "--output-file", pins, "pyproject.toml")

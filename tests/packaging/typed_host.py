@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response, g
 from flask_sqlalchemy import SQLAlchemy
 
-from melody_logs import ConfigurationError, MelodyLogs, MelodyLogsError, NotInitialisedError
+from melody_logs import ConfigurationError, LogUnavailable, MelodyLogs, MelodyLogsError, NotInitialisedError
+from melody_logs.monitoring import make_collector
 from melody_logs.signals import email_sent, entry_recorded, logs_degraded, sign_in_attempted, sms_sent
 from melody_logs.tasks import beat_schedule
 
@@ -53,6 +54,10 @@ def create_app() -> Flask:
 
 
 def record(app: Flask) -> Response:
+    try:
+        logs.record_sms(receiver="+15005550006")
+    except LogUnavailable as error:
+        print(error.code, list(make_collector(app).collect()))
     event_id: str | None = logs.record_sign_in(identity="ann@example.org", success=True, user_id=7)
     logs.record_email(receiver="ann@example.org", subject="Hello", content="Hello", success=True)
     logs.record_sms(receiver="+15005550006", content="Hello", status="sent")

@@ -1,0 +1,1 @@
+"""What watches the app: the probe and the metrics, over HTTP."""
