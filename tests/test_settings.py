@@ -53,42 +53,48 @@ def test_malformed_policies_are_refused(policies: Any) -> None:
         read(RETENTION=policies)
 
 
+#: Every key as text, as the environment gives it.
+TEXTS = dict(
+    ENABLE_EMAIL_LOG="yes",
+    ENABLE_SMS_LOG="0",
+    ENABLE_SIGN_IN_LOG="True",
+    DATABASE_URI="sqlite:////tmp/x.db",
+    BIND_KEY="logs",
+    SCHEMA="audit",
+    KEY="secret",
+    WRITER="direct",
+    ON_FAILURE="Fail_Closed",
+    SPOOL_DIR="/var/spool/app",
+    SPOOL_MAX_MEGABYTES="64",
+    SPOOL_SYNCHRONOUS="full",
+    DIRECT_TIMEOUT_MILLISECONDS="100",
+    DRAIN_IN_PROCESS="off",
+    DRAIN_INTERVAL_SECONDS="0.5",
+    FLOOD_WHOLE_PER_MINUTE="0",
+    BODY_MAX_KILOBYTES="16",
+    PENDING_MINUTES="5",
+    CLEAN_DAYS=" 7 ",
+    RETENTION='[{"kind": "sign-in", "days": "365"}]',
+    GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
+    LOCATION_HEADERS="Cloudflare",
+    ADMIN_PREFIX="/logs",
+    BASE_TEMPLATE="layout.html",
+    STYLESHEET="logs.css",
+    CONTENT_SECURITY_POLICY='{"style-src": "https://cdn.example https://fonts.example"}',
+    API_PREFIX="/api/logs",
+    TOKEN_PREFIX="/oauth",
+    HEALTH_TOKEN="0123456789abcdef",
+    TOKEN_LIFETIME_SECONDS="600",
+)
+
+
 def test_every_key_is_accepted_as_text_of_the_environment() -> None:
-    settings = read(
-        **{"ENABLE_EMAIL_LOG": "yes", "ENABLE_SMS_LOG": "0", "ENABLE_SIGN_IN_LOG": "True"},
-        DATABASE_URI="sqlite:////tmp/x.db",
-        BIND_KEY="logs",
-        SCHEMA="audit",
-        KEY="secret",
-        WRITER="direct",
-        ON_FAILURE="Fail_Closed",
-        SPOOL_DIR="/var/spool/app",
-        SPOOL_MAX_MEGABYTES="64",
-        SPOOL_SYNCHRONOUS="full",
-        DIRECT_TIMEOUT_MILLISECONDS="100",
-        DRAIN_IN_PROCESS="off",
-        DRAIN_INTERVAL_SECONDS="0.5",
-        FLOOD_WHOLE_PER_MINUTE="0",
-        BODY_MAX_KILOBYTES="16",
-        PENDING_MINUTES="5",
-        CLEAN_DAYS=" 7 ",
-        RETENTION='[{"kind": "sign-in", "days": "365"}]',
-        GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
-        LOCATION_HEADERS="Cloudflare",
-        ADMIN_PREFIX="/logs",
-        BASE_TEMPLATE="layout.html",
-        STYLESHEET="logs.css",
-        CONTENT_SECURITY_POLICY='{"style-src": "https://cdn.example https://fonts.example"}',
-        API_PREFIX="/api/logs",
-        TOKEN_PREFIX="/oauth",
-        HEALTH_TOKEN="0123456789abcdef",
-        TOKEN_LIFETIME_SECONDS="600",
-    )
-    assert (settings.enable_email_log, settings.enable_sms_log, settings.enable_sign_in_log) == (True, False, True)
+    settings = read(**TEXTS)
+    assert settings.fails_closed
+    assert settings.enable_email_log and settings.enable_sign_in_log and not settings.enable_sms_log
     assert settings.retention == (RetentionPolicy("sign-in", 365),)
     assert settings.geoip_database == ("/a/City.mmdb", "/a/ASN.mmdb")
     assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
-    assert settings.fails_closed
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds, settings.flood_whole_per_minute) == (7, 0.5, 0)
     assert len(describe()) == 31, "a new key needs its text form here"
