@@ -23,7 +23,7 @@ from .locating_by_celery import locating_through_celery
 from .login import login_of_a_host
 from .measuring import Comparison, NotMeasured, Result, Sizes
 from .peers import mail_beside_peers, sign_in_beside_peers
-from .plotting import write_plot
+from .plotting import make_table, write_plot
 from .recording import recording_a_mail, recording_a_sign_in
 from .showing import show_results
 from .surroundings import describe_machine, empty_database, stock_postgresql
@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _read_options(arguments)
     if options.plot:
-        print(write_plot(options.plot))
+        write_plot(*options.plot)
+        print(make_table(options.plot[0]))
         return 0
     sizes = Sizes(rows=options.rows, quick=options.quick, rounds=options.rounds)
     # A table in a file or a pipe need not fit a screen.
@@ -88,7 +89,8 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_rounds, default=5, help=f"at least {FEWEST_ROUNDS}; default 5")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that they run, not how fast")
     parser.add_argument("--output", type=Path, help="a file that the JSON lines are added to as well")
-    parser.add_argument("--plot", type=Path, help="measure nothing: draw the JSON lines of this file beside it, as SVG")
+    plot = "measure nothing: draw the JSON lines of a file as SVG, and print them as a table in Markdown"
+    parser.add_argument("--plot", type=Path, nargs=2, metavar=("LINES", "SVG"), help=plot)
     return parser.parse_args(arguments)
 
 

@@ -21,11 +21,14 @@ PASSWORD = "correct horse battery staple"
 
 
 def create_app() -> Flask:
-    """Make the host; its environment names the database, its folder, the password hash and whether logs are on."""
+    """Make the host; its environment names the database, its folder, the password hash, and whether logs are ``off``,
+    ``on`` by watching the view, or ``called`` in it.
+    """
     app = Flask("login", instance_path=os.environ["BENCHMARK_FOLDER"])
     app.config.update(SECRET_KEY="benchmark", MELODY_LOGS_DATABASE_URI=os.environ["BENCHMARK_DATABASE_URL"])
     connect = _connector(os.environ["BENCHMARK_ADDRESS"])
     is_right = check_password_hash if os.environ["BENCHMARK_HASH"] == "scrypt" else _is_right_sha256
+    record = _add_logs(app, os.environ["BENCHMARK_LOGS"])
 
     @app.post("/login")
     def login() -> tuple[dict[str, bool], int]:
@@ -33,16 +36,31 @@ def create_app() -> Flask:
         found = connection.execute("SELECT id, password FROM account WHERE email = %s", (email,)).fetchone()
         if found is None or not is_right(found[1], request.form["password"]):
             connection.rollback()
+            record(identity=email, success=False, account_known=found is not None)
             return {"ok": False}, 401
         connection.execute("UPDATE account SET last_login = now() WHERE id = %s", (found[0],))
         connection.commit()
         session["user_id"] = found[0]
+        record(identity=email, success=True, user_id=found[0], method="password")
         return {"ok": True}, 200
 
-    if os.environ["BENCHMARK_LOGS"] == "on":
-        app.config.update(MELODY_LOGS_ENABLE_SIGN_IN_LOG=True, MELODY_LOGS_ENABLE_EMAIL_LOG=True)
-        MelodyLogs(app).watch_sign_in("login", identity="email")
     return app
+
+
+def _add_logs(app: Flask, how: str) -> Callable[..., object]:
+    """Give what the view calls: nothing if the logs are ``off``, or ``on`` and the view is watched."""
+    if how == "off":
+        return _do_nothing
+    app.config.update(MELODY_LOGS_ENABLE_SIGN_IN_LOG=True, MELODY_LOGS_ENABLE_EMAIL_LOG=True)
+    logs = MelodyLogs(app)
+    if how == "called":
+        return logs.record_sign_in
+    logs.watch_sign_in("login", identity="email")
+    return _do_nothing
+
+
+def _do_nothing(**fields: object) -> None:
+    pass
 
 
 def create_accounts(address: str, algorithm: str) -> None:

@@ -40,15 +40,34 @@ class Figure(NamedTuple):
     met: bool
 
 
-def write_plot(lines: Path) -> Path:
-    """Draw the newest result of each benchmark in a file of JSON lines, into an SVG file beside it; return its path."""
+def read_results(lines: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines; the newest line of each benchmark counts."""
     newest = {}
     for line in lines.read_text(encoding="utf-8").splitlines():
         result = json.loads(line)
         newest[result["name"]] = result
-    drawing = lines.with_suffix(".svg")
-    drawing.write_text(draw([figure for result in newest.values() for figure in _figures(result)]), encoding="utf-8")
-    return drawing
+    return list(newest.values())
+
+
+def write_plot(lines: Path, drawing: Path) -> None:
+    """Draw the newest result of each benchmark in a file of JSON lines."""
+    figures = [figure for result in read_results(lines) for figure in _figures(result)]
+    drawing.write_text(draw(figures), encoding="utf-8")
+
+
+def make_table(lines: Path) -> str:
+    """Make the table of the documentation from the same lines, in Markdown."""
+    rows = ["| benchmark | medians | bar of | expected | measured | |", "|---|---|---|---:|---:|---|"]
+    for result in read_results(lines):
+        sides = ", ".join(f"{side} {_shorten(number)}" for side, number in result["medians"].items())
+        cells = f"`{result['name']}` | {sides} {result['unit']}".strip()
+        for verdict in result["bars"]:
+            met = "met" if verdict["met"] else "**not met**"
+            rows.append(f"| {cells} | {verdict['of']} | {verdict['bar']} | {_shorten(verdict['measured'])} | {met} |")
+            cells = " | "
+        if not result["bars"]:
+            rows.append(f"| {cells} | | | | {'; '.join(result['notes'])} |")
+    return "\n".join(rows)
 
 
 def draw(figures: list[Figure]) -> str:
@@ -70,6 +89,10 @@ def draw(figures: list[Figure]) -> str:
     for row, figure in enumerate(figures):
         parts += _row(figure, _TOP + row * _ROW_HEIGHT)
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _shorten(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def _row(figure: Figure, y: int) -> Iterator[str]:
@@ -95,7 +118,7 @@ def _figures(result: dict[str, Any]) -> Iterator[Figure]:
         if not verdict["of"].startswith(("control", "backlog")):
             multiple = _multiple(direction, float(limit), measured)
             name = result["name"] if len(result["bars"]) == 1 else f"{result['name']}: {verdict['of']}"
-            yield Figure(name, f"{measured:.3g} ({direction} {limit})", multiple, verdict["met"])
+            yield Figure(name, f"{_shorten(measured)} ({verdict['bar']})", multiple, verdict["met"])
 
 
 def _multiple(direction: str, limit: float, measured: float) -> float:

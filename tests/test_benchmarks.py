@@ -102,7 +102,7 @@ def test_too_few_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "accepted: 3 and more" in capsys.readouterr().err
 
 
-def test_newest_results_are_drawn(tmp_path: Path) -> None:
+def test_newest_results_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A figure that misses its bar ends right of the line at 1, one that meets it left of it; a later line counts."""
     file = tmp_path / "performance.jsonl"
     lines = [
@@ -112,8 +112,9 @@ def test_newest_results_are_drawn(tmp_path: Path) -> None:
         _line("work", "statements", "== 0", 0.0, met=True),
     ]
     file.write_text("\n".join(map(json.dumps, lines)))
-    assert main(["--plot", str(file)]) == 0
-    drawing = ElementTree.parse(tmp_path / "performance.svg").getroot()
+    assert main(["--plot", str(file), str(tmp_path / "drawn.svg")]) == 0
+    assert "| `speed` | ours 2 µs | ours / bare | >= 0.5 | 1 | met |" in capsys.readouterr().out
+    drawing = ElementTree.parse(tmp_path / "drawn.svg").getroot()
     (bar,) = _elements(drawing, "line", "bar")
     end = float(bar.attrib["x1"])
     for style, count, is_left in (("met", 2, True), ("missed", 1, False)):
@@ -124,7 +125,8 @@ def test_newest_results_are_drawn(tmp_path: Path) -> None:
 
 
 def _line(name: str, of: str, bar: str, measured: float, *, met: bool) -> Mapping[str, object]:
-    return {"name": name, "bars": [{"of": of, "bar": bar, "measured": measured, "met": met}]}
+    verdict = {"of": of, "bar": bar, "measured": measured, "met": met}
+    return {"name": name, "unit": "µs", "medians": {"ours": 2.0}, "bars": [verdict], "notes": []}
 
 
 def _elements(drawing: ElementTree.Element, tag: str, style: str) -> Iterator[ElementTree.Element]:
