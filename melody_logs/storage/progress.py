@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ..vocabulary import Kind
@@ -15,6 +15,8 @@ from .models import Gap, Heartbeat, SpoolProgress
 
 #: A progress row outlives its spool file by this: a copy of the file restored from a backup is not written again.
 PROGRESS_KEPT_DAYS = 90
+#: Losses of a process that are no further apart are one gap.
+ONE_GAP = timedelta(minutes=10)
 #: No spool is named so: they have UUIDs.
 _IMPORT_PREFIX = "import:"
 _SPOOL_LENGTH = 36
@@ -70,16 +72,22 @@ def move_import_mark(connection: Connection, before: str | None, mark: str, last
 
 
 def write_gaps(connection: Connection, now: datetime, spool: str, gaps: Iterable[GapCount]) -> None:
-    """Write what *spool* lost. A gap already there (same kind and first instant) is not written again."""
-    known = {
-        (kind, first_at)
-        for kind, first_at in connection.execute(select(Gap.kind, Gap.first_at).where(Gap.spool == spool))
-    }
-    rows = [
-        {**gap._asdict(), "spool": spool, "recorded_at": now} for gap in gaps if (gap.kind, gap.first_at) not in known
-    ]
-    if rows:
-        connection.execute(insert(Gap), rows)
+    """Write what *spool* lost: the last gap of a kind goes on if no more than ten minutes were without a loss.
+
+    So an error that loses each entry makes no row a second. A gap that is there (same kind and last instant) was told
+    by a commit whose answer was lost, and is not added again.
+    """
+    of_spool = select(Gap.id, Gap.kind, Gap.last_at).where(Gap.spool == spool).order_by(Gap.id)
+    newest = {row.kind: row for row in connection.execute(of_spool)}
+    for gap in gaps:
+        before = newest.get(gap.kind)
+        if before is not None and gap.last_at == before.last_at:
+            continue
+        if before is not None and timedelta(0) <= gap.first_at - before.last_at <= ONE_GAP:
+            longer = {"lost": Gap.lost + gap.lost, "last_at": gap.last_at, "recorded_at": now}
+            connection.execute(update(Gap).where(Gap.id == before.id).values(longer))
+        else:
+            connection.execute(insert(Gap).values(**gap._asdict(), spool=spool, recorded_at=now))
 
 
 def sum_gaps(connection: Connection) -> list[GapCount]:
