@@ -26,7 +26,8 @@ class LossCounter:
     """Counts lost entries. The caller of :meth:`take` confirms what it wrote, so that nothing is told twice."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may record, and lose, while its thread is in here.
+        self._lock = threading.RLock()
         self._fresh: dict[str, Loss] = {}
         self._taken: dict[str, Loss] = {}
         self._totals: Counter[str] = Counter()

@@ -190,7 +190,10 @@ class Recorder:
         """
         if not self.settings.fails_closed or not self.settings.is_enabled(kind):
             return
-        refusal = self.spool.find_refusal()
+        try:
+            refusal = self.spool.find_refusal()
+        except Exception as error:
+            refusal = self._explain_error(kind, error)
         if refusal is not None:
             self._refuse(kind, refusal)
 
@@ -234,9 +237,13 @@ class Recorder:
     def _give_up(self, kind: Kind, error: Exception, strict: bool) -> None:
         """Refuse what an error inside melody_logs has lost, or count it; call it in the handler of the error."""
         if strict and self.settings.fails_closed:
-            self.log.warn(f"a {kind} entry could not be recorded and is refused", with_traceback=True)
-            self._refuse(kind, f"an error inside melody_logs: {type(error).__name__}")
+            self._refuse(kind, self._explain_error(kind, error))
         self.lose(kind)
+
+    def _explain_error(self, kind: Kind, error: Exception) -> str:
+        """Log the error being handled, for which an entry is refused, and name it."""
+        self.log.warn(f"a {kind} entry could not be recorded and is refused", with_traceback=True)
+        return f"an error inside melody_logs: {type(error).__name__}"
 
     def _append(self, entry: Entry, strict: bool) -> bool:
         """Spool the entry; False if neither disk nor memory took it: the spool has counted it as lost."""
@@ -244,15 +251,26 @@ class Recorder:
         waits = self.direct_timeout_seconds is not None
         number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
         lost = number is None and not strict
-        self.drain_thread.ensure_started()
-        self.drain_thread.notify()
-        self._tell_if_degraded("an entry was lost: neither disk nor memory takes it" if lost else None)
-        is_written = False
-        if number is not None and self.direct_timeout_seconds is not None:
-            is_written = self.drain_thread.wait_until(number, self.direct_timeout_seconds)
+        is_written = self._follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
         if strict and (number is None or (not is_written and self.spool.withdraw(number))):
             self._refuse(entry.kind, self.spool.find_refusal() or "this thread is at work in the spool")
         return number is not None
+
+    def _follow_up(self, number: int | None, loss: str | None) -> bool:
+        """Wake the drain and tell the host of troubles; say whether the entry *number* is in the database.
+
+        Only the direct writer waits for that. An error of ours in here is logged: it does not lose what was appended.
+        """
+        try:
+            self.drain_thread.ensure_started()
+            self.drain_thread.notify()
+            self._tell_if_degraded(loss)
+            if number is None or self.direct_timeout_seconds is None:
+                return False
+            return self.drain_thread.wait_until(number, self.direct_timeout_seconds)
+        except Exception:
+            self.log.warn("an entry is kept, but the drain could not be woken for it", with_traceback=True)
+            return False
 
     def _refuse(self, kind: Kind, reason: str) -> NoReturn:
         self.refused[kind] = self.refused.get(kind, 0) + 1

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from melody_logs import MelodyLogs
-from melody_logs.recording.losses import SparseLog
+from melody_logs.recording.losses import LossCounter, SparseLog
 from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from melody_logs.signals import logs_degraded
 from melody_logs.state import state_of
@@ -114,6 +114,13 @@ def test_thousand_failures_are_one_line_of_the_log(
     for _ in range(1000):
         logs.record_sms(receiver="+15005550006")
     assert len([record for record in caplog.records if record.name == "melody_logs"]) == 1
+
+
+def test_loss_in_a_signal_handler_does_not_wait_for_its_own_thread() -> None:
+    losses = LossCounter()
+    with losses._lock:
+        losses.count("sms")
+    assert losses.untold() == losses.totals() == {"sms": 1}
 
 
 def test_next_line_says_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:

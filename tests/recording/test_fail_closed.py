@@ -13,6 +13,7 @@ from flask import Flask
 from melody_logs import LogUnavailable, MelodyLogs, signals
 from melody_logs.recording import spool as spool_module
 from melody_logs.state import state_of
+from tests.drills.raising import raising_at
 from tests.hosts import add_login_view, close_host, make_host
 from tests.storage.rows import read_all
 
@@ -179,6 +180,29 @@ def test_error_inside_melody_logs_is_refused_too(make_closed_host: MakeClosedHos
         logs.record_email(receiver="ann@example.org")
     assert state_of(app).recorder.refused == {"email": 1}
     assert state_of(app).spool.losses.totals() == {}
+
+
+def test_error_of_the_check_before_a_watched_view_refuses_it(make_closed_host: MakeClosedHost) -> None:
+    app, logs = make_closed_host()
+    add_login_view(app)
+    logs.watch_sign_in("auth.login")
+    with raising_at(("recording/spool.py", "Spool.find_refusal")) as raised:
+        assert app.test_client().post("/login", data=ANN).status_code == 503
+    assert raised
+    assert state_of(app).recorder.refused == {"sign-in": 1}
+    assert app.test_client().post("/login", data=ANN).status_code == 302
+
+
+@pytest.mark.parametrize("step", ["DrainThread.ensure_started", "DrainThread.notify", "DrainThread.wait_until"])
+def test_error_after_an_entry_was_kept_neither_refuses_nor_loses_it(
+    make_closed_host: MakeClosedHost, step: str
+) -> None:
+    app, logs = make_closed_host(MELODY_LOGS_WRITER="direct")
+    with app.app_context(), raising_at(("recording/drain_thread.py", step)) as raised:
+        event_id = logs.record_email(receiver="ann@example.org", success=True)
+    assert raised and event_id is not None
+    assert [row.event_id for row in drained_rows(app, "email")] == [event_id]
+    assert state_of(app).recorder.refused == state_of(app).spool.losses.totals() == {}
 
 
 def test_direct_writer_is_content_with_the_database(make_closed_host: MakeClosedHost) -> None:
