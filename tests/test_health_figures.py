@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,6 +14,8 @@ from flask import Flask
 
 from melody_logs import MelodyLogs
 from melody_logs.health import check_health
+from melody_logs.health.database_checks import check_locations
+from melody_logs.health.figures import MOST_PENDING_COUNTED
 from melody_logs.jobs.clean import enforce_retention
 from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from melody_logs.setting_types import RetentionPolicy
@@ -164,3 +167,21 @@ def test_worker_that_is_silent_for_five_minutes_is_bad_and_the_commands_do_its_w
     assert check_health(state).figures.pending_locations == 1
     assert runner.invoke(args=["melody-logs", "locate"]).exit_code == 0
     wait_until(lambda: check_health(state).figures.pending_locations == 0, what="the location being found")
+
+
+def test_sign_of_life_that_comes_while_it_is_looked_is_new(apps: list[Flask], sqlite_url: str, tmp_path: Path) -> None:
+    app, _ = make(apps, sqlite_url, tmp_path=tmp_path)
+    state = state_of(app)
+    with state.database.write() as connection:
+        note_heartbeat(connection, "worker", state.database.now(connection) + timedelta(minutes=1))
+    assert ("Worker", "seen 0 s ago") in [(one.name, one.text) for one in check_health(state).findings]
+
+
+def test_waiting_locations_are_counted_up_to_a_limit_that_is_told(
+    apps: list[Flask], sqlite_url: str, tmp_path: Path
+) -> None:
+    app, _ = make(apps, sqlite_url, tmp_path=tmp_path)
+    figures = check_health(state_of(app)).figures
+    many = dataclasses.replace(figures, pending_locations=MOST_PENDING_COUNTED, pending_location_age_seconds=3600.0)
+    (finding,) = check_locations(many)
+    assert finding.text == "10,000 or more sign-ins wait for their location"

@@ -13,7 +13,7 @@ from ..state import State
 from ..storage.destination import show_url
 from ..storage.job_rows import list_jobs
 from ..storage.trouble import explain_trouble
-from .figures import Figures
+from .figures import MOST_PENDING_COUNTED, Figures
 from .findings import Finding, split
 
 #: Older signs of life mean that a part does not work: several times its beat.
@@ -68,7 +68,8 @@ def check_worker(figures: Figures) -> Iterable[Finding]:
         elif now - last > WORKER_SILENT_AFTER:
             yield Finding(title, "bad", "silent", WORKER_REMEDY, last)
         else:
-            yield Finding(title, "good", f"seen {(now - last).seconds} s ago")
+            # It may have been seen after the clock was read.
+            yield Finding(title, "good", f"seen {max(0, int((now - last).total_seconds()))} s ago")
 
 
 def check_locations(figures: Figures) -> Iterable[Finding]:
@@ -76,7 +77,9 @@ def check_locations(figures: Figures) -> Iterable[Finding]:
     age = timedelta(seconds=figures.pending_location_age_seconds or 0)
     if figures.database_at is not None and age > LOCATION_LATE_AFTER:
         remedy = "start the worker, or by hand: flask melody-logs locate"
-        text = f"{figures.pending_locations:,} sign-ins wait for their location"
+        count = figures.pending_locations or 0
+        more = " or more" if count >= MOST_PENDING_COUNTED else ""
+        text = f"{count:,}{more} sign-ins wait for their location"
         yield Finding("Locations", "warning", text, remedy, figures.database_at - age)
 
 

@@ -21,8 +21,8 @@ _LEVELS = ("good", "warning", "bad")
 class HealthCollector(Collector):
     """Looks at the health of one app's logs at each collection.
 
-    Only figures that are the same whichever process of the app answers: those of the database, and of the spools of
-    this machine. A figure that cannot be read is left out.
+    Its counts and moments are the same whichever process of the app answers: those of the database, and of the spools
+    of this machine. The findings are also of the process that answers. What cannot be read is left out.
     """
 
     def __init__(self, app: Flask) -> None:
