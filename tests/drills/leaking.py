@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, request
 
 from melody_logs import MelodyLogs
 from melody_logs.state import state_of
@@ -32,7 +32,7 @@ def main(folder: Path, way: str, count: int) -> None:
     logs.watch_sign_in("sign_in", outcome=lambda response: response.status_code < 400)
     writer = "direct" if way == "direct" else "spool"
     app, _ = make_host(f"sqlite:///{folder}/logs.db", tmp_path=folder, logs=logs, MELODY_LOGS_WRITER=writer)
-    app.add_url_rule("/sign-in", "sign_in", lambda: ("no", 401), methods=["POST"])
+    app.add_url_rule("/sign-in", "sign_in", lambda: ("", int(request.form["status"])), methods=["POST"])
     record = choose(app, logs, way)
     # Who records directly waits for the database; requests wait beside each other.
     with ThreadPoolExecutor(THREADS if way == "direct" else 1) as pool:
@@ -47,15 +47,18 @@ def main(folder: Path, way: str, count: int) -> None:
 
 
 def choose(app: Flask, logs: MelodyLogs, way: str) -> Callable[[int], None]:
-    """Return a function that records once, by the number of its call."""
+    """Return a function that records once, by the number of its call; each other sign-in fails.
+
+    Most failures are folded at this rate, so that both kinds of rows are made.
+    """
     client = app.test_client()
 
     def sign_in(number: int) -> None:
         with app.test_request_context("/sign-in", method="POST"):
-            logs.record_sign_in(identity=f"p{number % 5000}@example.org", success=False, ip="81.2.69.142")
+            logs.record_sign_in(identity=f"p{number % 5000}@example.org", success=number % 2 == 0, ip="81.2.69.142")
 
     def hook(number: int) -> None:
-        client.post("/sign-in", data={"email": f"p{number % 5000}@example.org"})
+        client.post("/sign-in", data={"email": f"p{number % 5000}@example.org", "status": 401 if number % 2 else 200})
 
     def mail(number: int) -> None:
         with app.app_context(), logs.sending_email(receiver=f"p{number % 5000}@example.org", content="Hi " * 50) as one:
