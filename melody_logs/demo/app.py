@@ -35,6 +35,8 @@ def create_app(data_dir: Path | None = None) -> Flask:
         MELODY_LOGS_ENABLE_SMS_LOG=True,
         MELODY_LOGS_ENABLE_SIGN_IN_LOG=True,
         MELODY_LOGS_ADMIN_PREFIX="/admin/logs",
+        # Who has signed in goes straight to the log to see it.
+        MELODY_LOGS_DRAIN_INTERVAL_SECONDS=0.25,
         MELODY_LOGS_RETENTION=[{"kind": kind, "days": 365} for kind in ("email", "sms", "sign-in")],
     )
     app.extensions["melody_demo"] = configuration

@@ -19,7 +19,7 @@ from .spool_file import SpoolFile
 from .spool_folder import SpoolLock, SpoolRefused, remove_spool, set_aside
 from .spool_making import make_spool
 from .spool_memory import SpoolMemory
-from .spool_trouble import close_quietly, explain_refusal, is_damage
+from .spool_trouble import close_quietly, explain_refusal, is_busy, is_damage
 from .waiting import Waiting, sum_waiting
 
 RETRY_SECONDS = 2.0
@@ -158,20 +158,14 @@ class Spool:
         return None
 
     def trim_log(self) -> None:
-        """Keep the write-ahead log small while entries come; the drain calls it after each batch.
-
-        :raise sqlite3.Error: if the disk refuses.
-        """
+        """Keep the write-ahead log small while entries come, after each batch; sqlite3.Error if the disk refuses."""
         with self.files_lock:
             file = self._disk and self._disk[0]
             if file and file.log_bytes() > _CHECKPOINT_FROM_BYTES and file.checkpoint() > _RESTART_LOG_FROM_BYTES:
                 file.restart_log(cut=False)
 
     def tidy(self) -> None:
-        """Remove files that are done with, trim the log, and wipe it when nothing happens; call it after a pass.
-
-        :raise sqlite3.Error: if the disk refuses.
-        """
+        """Remove what is done with, trim the log, wipe it when nothing happens; sqlite3.Error if the disk refuses."""
         with self.files_lock:
             self._remove_retired()
             self.trim_log()
@@ -251,9 +245,7 @@ class Spool:
         try:
             if now >= self._check_at:
                 self._check_place(now)
-            if self._disk is None:
-                self._disk = self._make_file()
-            write(self._disk[0])
+            self._write(write)
         except (sqlite3.Error, OSError, SpoolRefused) as error:
             self._refuse(error, now)
             return False
@@ -262,6 +254,18 @@ class Spool:
         self._refusal = None
         self._proven_until = now + PROOF_SECONDS
         return True
+
+    def _write(self, write: Callable[[SpoolFile], None]) -> None:
+        self._disk = self._disk or self._make_file()
+        try:
+            write(self._disk[0])
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise
+            # A drain of another process is at work in the file, or frozen in it: a new one is free.
+            self.retire(self._disk[0])
+            self._disk = self._make_file()
+            write(self._disk[0])
 
     def _make_file(self) -> tuple[SpoolFile, SpoolLock]:
         max_bytes = self._max_megabytes * 1024 * 1024

@@ -17,6 +17,11 @@ def is_damage(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def is_busy(error: BaseException) -> bool:
+    """Say whether somebody else is writing to the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def explain_refusal(error: Exception, directory: Path, file: SpoolFile | None, max_megabytes: int) -> str:
     """Say why the spool in *directory* takes no entry; *file* is the one that was written to."""
     if isinstance(error, SpoolRefused):

@@ -88,6 +88,9 @@ def compare(database: Database, history: History) -> Comparison:
         doubled += sum(count - 1 for count in rows.values())
         acked = history.acked[kind]
         missing += sum(max(0, times - counted[event_id]) for event_id, times in acked.items())
+        for event_id, times in acked.items():
+            if counted[event_id] < times:
+                print(f"{kind} {event_id}: acknowledged {times} times, counted {counted[event_id]}")
         surplus += counted.total() - acked.total()
     hooks, sent = _count_hooks(database), _sent_mails(database)
     missing += (history.hooks - hooks).total()

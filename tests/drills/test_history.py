@@ -28,6 +28,7 @@ LONG_ACKS = 100_000
 LONG_FAULTS = 60
 LONG_SECONDS = 100
 SHORT_FAULTS = 8
+SETTLE_SECONDS = 180
 OTHER_FAULTS = 20
 OTHER_ACKS = 20_000
 TITLES = {"sqlite": "SQLite", "mariadb": "MariaDB"}
@@ -122,7 +123,8 @@ def run_history(
     raged_seconds = round(time.monotonic() - started_at)
     for process in (*clients, beat, worker):
         process.kill()
-    settle(host, database)
+    waiting = settle(host, database)
+    drill.expect(f"{title}: waiting at the end", expected=0, measured=waiting, held=waiting == 0)
     report(drill, title, compare(database, read_history(host.notes)), read_history(host.notes), acks=acks)
     done = f"{nemesis.done.total()} in {raged_seconds} s"
     enough = nemesis.done.total() >= faults
@@ -158,14 +160,15 @@ def report(drill: Drill, title: str, found: Comparison, history: History, *, ack
     )
 
 
-def settle(host: WebHost, database: Database) -> None:
-    """Let the host drain, and help as its worker would, until nothing waits any more."""
+def settle(host: WebHost, database: Database) -> int:
+    """Let the host drain, and help as its worker would, until nothing waits; give what waits all the same."""
     drain = Drain(Spool(host.folder / "melody_logs" / "spool", destination=database.fingerprint), database)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    waiting = 1
+    while waiting and time.monotonic() < deadline:
         with suppress(Exception):  # the database may be starting
             drain.run_once(include_live=True)
-            if not drain.spool.waiting().entries:
-                break
+            waiting = drain.spool.waiting().entries
         time.sleep(0.2)
     drain.spool.close()
+    return waiting

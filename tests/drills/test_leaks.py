@@ -14,6 +14,8 @@ from tests.drills.reporting import Drill
 from tests.worker.conftest import ROOT
 
 MOST_MEMORY_MIB = 5.0
+#: One block kept for each hundred records would be as many; caches vary by some hundreds.
+MOST_BLOCKS = 2_000
 
 
 @pytest.mark.fault("F32")
@@ -50,6 +52,12 @@ def drill_leaks(start_process: StartProcess, folder: Path, drill: Drill, *, reco
                 expected=f"± {MOST_MEMORY_MIB:g} MiB",
                 measured=f"{grown:+.1f} MiB",
                 held=abs(grown) <= MOST_MEMORY_MIB,
+            )
+            drill.expect(
+                f"{way}: blocks that Python holds",
+                expected=f"± {MOST_BLOCKS:,}",
+                measured=f"{change['blocks']:+,}",
+                held=abs(change["blocks"]) <= MOST_BLOCKS,
             )
         for what in ("descriptors", "threads"):
             drill.expect(

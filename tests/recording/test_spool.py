@@ -7,9 +7,11 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import statistics
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -256,3 +258,19 @@ def test_file_that_a_backlog_made_large_is_replaced(
     spool.append("sms", make_body("after"))
     assert drain.run_once() == 1
     assert set(count_marks(database).values()) == {1}
+
+
+def test_entry_goes_to_another_file_while_somebody_is_at_work_in_its_own(folder: Path, sqlite_url: str) -> None:
+    """A drain of another process may be frozen there; what waited in memory would be gone with this process."""
+    database = make_database(sqlite_url)
+    spool = Spool(folder, destination=database.fingerprint)
+    assert spool.append("sms", make_body("before")) is not None
+    (path,) = folder.glob("*.spool")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert spool.append("sms", make_body("during")) is not None
+        assert spool.problem() is None
+        assert len(list(folder.glob("*.spool"))) == 2
+    Drain(spool, database).run_once()
+    assert count_marks(database) == {"before": 1, "during": 1}
+    assert not path.exists()
