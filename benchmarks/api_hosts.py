@@ -24,7 +24,7 @@ PATH = "/api/v1/logs/sign-in"
 _NEWEST = """
 SELECT id, event_id, recorded_at, updated_at, occurred_at, user_id, user_id_is_integer, request_id, flow_id, ip, event,
   identity, outcome, reason, method, user_agent, country, city, latitude, longitude, continent, region, region_code,
-  timezone, asn, as_org
+  timezone, asn, as_org, folded_count, last_at, samples
 FROM melody_logs.melody_sign_in_log WHERE event = 'sign_in' AND id < %s ORDER BY id DESC LIMIT 10
 """
 _COUNT = "SELECT count(*) AS rows FROM melody_logs.melody_sign_in_log WHERE event = 'sign_in'"
@@ -95,6 +95,8 @@ def _row(row: Any) -> dict[str, Any]:
         "identity": row.identity, "outcome": row.outcome, "reason": row.reason, "method": row.method,
         "userAgent": row.user_agent, "country": row.country, "city": row.city, "latitude": row.latitude,
         "longitude": row.longitude,
+        "foldedCount": row.folded_count, "lastAt": row.last_at and row.last_at.isoformat(),
+        "samples": row.samples and json.loads(row.samples),
     }  # fmt: skip
 
 
