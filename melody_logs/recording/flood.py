@@ -68,12 +68,21 @@ class FloodGuard:
             row = self._find_counted_row(entry.values)
             return entry if row is None else row.fold(entry)
 
+    def forget(self, entry: Entry) -> None:
+        """Let the next attempt of a counted row bring its facts again: what :meth:`fold` gave was not kept."""
+        values = entry.values
+        if not entry.is_folded or "samples" not in values:
+            return
+        with self._lock:
+            is_total = values.get("marks") == _TOTAL_MARK
+            row = self._totals.get(values["event"]) if is_total else self._keys.get(_key_of(values))
+            if isinstance(row, _CountedRow):
+                row.forget_samples()
+
     def _find_counted_row(self, values: dict[str, Any]) -> _CountedRow | None:
         """Find the row that a failure is counted in; None if it stays whole."""
         self._begin_windows()
-        # Without a key of hashes, or a name, the account is all there is to tell people apart.
-        who = values["identity_hash"] or values["identity"] or values["user_id"]
-        key = (values["event"], network_of(values["ip"]), who)
+        key = _key_of(values)
         found = self._keys.get(key, 0)
         if isinstance(found, _CountedRow):
             return found
@@ -133,6 +142,10 @@ class _CountedRow:
         folded["folded_count"] = 1
         return Entry(entry.kind, self._event_id, folded, amends=True)
 
+    def forget_samples(self) -> None:
+        """Begin its samples anew; those that were written are not written twice."""
+        self._sampled.clear()
+
     def _is_news(self, values: dict[str, Any]) -> bool:
         """Note what is told apart: in a total row who and where, else what else those of one key differ in."""
         names = ("ip", "identity_hash") if self._is_total else ("ip", "user_agent", "reason", "method")
@@ -141,6 +154,12 @@ class _CountedRow:
             return False
         self._sampled.add(facets)
         return True
+
+
+def _key_of(values: dict[str, Any]) -> _Key:
+    # Without a key of hashes, or a name, the account is all there is to tell people apart.
+    who = values["identity_hash"] or values["identity"] or values["user_id"]
+    return values["event"], network_of(values["ip"]), who
 
 
 def network_of(ip: str | None) -> str | int | None:

@@ -12,9 +12,11 @@ from flask import Flask
 
 from melody_logs import LogUnavailable, MelodyLogs, signals
 from melody_logs.recording import spool as spool_module
+from melody_logs.recording.flood import FloodGuard
 from melody_logs.state import state_of
 from tests.drills.raising import raising_at
 from tests.hosts import add_login_view, close_host, make_host
+from tests.recording.flooding import Clock, samples_of
 from tests.storage.rows import read_all
 
 ANN = {"email": "ann@example.org", "password": "right"}
@@ -203,6 +205,27 @@ def test_error_after_an_entry_was_kept_neither_refuses_nor_loses_it(
     assert raised and event_id is not None
     assert [row.event_id for row in drained_rows(app, "email")] == [event_id]
     assert state_of(app).recorder.refused == state_of(app).spool.losses.totals() == {}
+
+
+def test_facts_of_a_counted_row_that_were_refused_come_with_the_next_attempt(make_closed_host: MakeClosedHost) -> None:
+    app, logs = make_closed_host(MELODY_LOGS_SPOOL_MAX_MEGABYTES=1, MELODY_LOGS_DRAIN_IN_PROCESS=False)
+    state_of(app).recorder.flood = FloodGuard(2, clock=Clock())
+
+    def fail() -> str | None:
+        return logs.record_sign_in(identity="ann@example.org", ip="8.8.8.8", success=False)
+
+    with app.app_context():
+        assert fail() != fail()
+        with pytest.raises(LogUnavailable):
+            for _ in range(1000):
+                logs.record_sms(content="x" * 10_000)
+        with pytest.raises(LogUnavailable):
+            fail()
+        state_of(app).drain.run_once()
+        assert fail() == fail()
+    counted = drained_rows(app, "sign-in")[-1]
+    assert (counted.folded_count, counted.identity, counted.ip) == (2, "ann@example.org", "8.8.8.8")
+    assert len(samples_of(counted)) == 1
 
 
 def test_direct_writer_is_content_with_the_database(make_closed_host: MakeClosedHost) -> None:
