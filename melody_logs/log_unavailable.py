@@ -15,7 +15,7 @@ class LogUnavailable(MelodyLogsError, ServiceUnavailable):
     Its text says why, for the app's log. A visitor who gets it as the answer, status 503, is told nothing of that.
     """
 
-    description = "This cannot be done now, because it could not be logged. Nothing was done; please try again soon."
+    description = "This cannot be done now, because it could not be logged. Please try again soon."
 
     def __init__(self, reason: str) -> None:
         super().__init__(retry_after=RETRY_AFTER_SECONDS)

@@ -97,6 +97,5 @@ def check_gaps(figures: Figures) -> Iterable[Finding]:
     """Say what was lost, kind by kind."""
     for kind, lost in sorted((figures.lost or {}).items()):
         last_at = max((gap.last_at for gap in figures.gaps or () if gap.kind == kind), default=None)
-        yield Finding(
-            "Gap", "warning", f"{lost:,} {kind} entries were lost", "the gaps on the Health page say when", last_at
-        )
+        remedy = "the table of gaps on the Health page, or health --json, says when"
+        yield Finding("Gap", "warning", f"{lost:,} {kind} entries were lost", remedy, last_at)

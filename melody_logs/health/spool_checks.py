@@ -44,12 +44,12 @@ def check_drain(state: State, unattended: str | None) -> Iterable[Finding]:
 
 
 def _check_folder(state: State) -> Iterable[Finding]:
-    if state.spool.problem():
-        remedy = f'make "{state.spool.directory}" writable, or set MELODY_LOGS_SPOOL_DIR'
-        yield Finding("Spool disk", "bad", str(state.spool.problem()), remedy)
-    elif obstacle := find_obstacle(state.spool.directory):
-        yield Finding("Spool disk", "bad", *split(obstacle))
+    obstacle = find_obstacle(state.spool.directory)
+    if trouble := state.spool.problem() or obstacle:
+        yield Finding("Spool disk", "bad", *split(trouble))
     for problem in state.drain.problems():
+        if problem == obstacle:
+            continue  # the drain met the same folder
         text, remedy = split(problem)
         yield Finding("Spool file", "warning", text, remedy or "keep the file and report it")
 

@@ -47,7 +47,7 @@ class Leftovers:
         folder = self._spool.directory
         try:
             check_folder(folder)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except (SpoolRefused, OSError) as error:
             self._problems = {folder: str(error)}

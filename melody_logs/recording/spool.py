@@ -99,8 +99,9 @@ class Spool:
             return self._memory.withdraw(number)
 
     def problem(self) -> str | None:
-        """Say in a sentence why entries do not go to the disk; None if they do."""
-        return self._refusal and f"{self._refusal}; entries wait in memory"
+        """Say in a sentence, with its remedy, why entries do not go to the disk; None if they do."""
+        what, colon, remedy = (self._refusal or "").partition(": ")
+        return f"{what}; entries wait in memory{colon}{remedy}" if what else None
 
     def find_refusal(self) -> str | None:
         """Say why the disk would refuse an entry now; None if it would take one.

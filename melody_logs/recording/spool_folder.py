@@ -86,7 +86,9 @@ def check_folder(folder: Path) -> None:
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise SpoolRefused(f'the spool folder "{folder}" is a link or no folder: name the folder itself')
+        raise SpoolRefused(
+            f'the spool folder "{folder}" is a link or no folder: name a folder itself in "MELODY_LOGS_SPOOL_DIR"'
+        )
     if found.st_uid != os.geteuid():
         raise SpoolRefused(
             f'the spool folder "{folder}" belongs to user {found.st_uid}, not to user {os.geteuid()} of this process: '

@@ -23,13 +23,20 @@ def is_busy(error: BaseException) -> bool:
 
 
 def explain_refusal(error: Exception, directory: Path, file: SpoolFile | None, max_megabytes: int) -> str:
-    """Say why the spool in *directory* takes no entry; *file* is the one that was written to."""
+    """Say why the spool in *directory* takes no entry, and what helps; *file* is the one that was written to."""
     if isinstance(error, SpoolRefused):
         return str(error)
     is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     if is_full and file is not None and file.is_at_limit():
-        return f'the spool in "{directory}" is full ("MELODY_LOGS_SPOOL_MAX_MEGABYTES" is {max_megabytes})'
-    return f'the disk refuses the spool in "{directory}": {error}'
+        return (
+            f'the spool in "{directory}" is full ("MELODY_LOGS_SPOOL_MAX_MEGABYTES" is {max_megabytes}): '
+            "see why nothing drains it, or raise the limit"
+        )
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    return (
+        f'the disk refuses the spool in "{directory}" ({reason}): '
+        'make it writable, with room on its disk, or set "MELODY_LOGS_SPOOL_DIR"'
+    )
 
 
 def close_quietly(file: SpoolFile) -> None:

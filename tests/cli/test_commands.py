@@ -126,7 +126,9 @@ def test_health_says_what_is_wrong_and_what_helps(sqlite_url: str, tmp_path: Pat
     findings = {finding["name"]: finding for finding in json.loads(result.output)["findings"]}
     assert result.exit_code == 1
     assert findings["Tables"]["remedy"] == 'run "flask melody-logs db upgrade"'
-    assert "MELODY_LOGS_SPOOL_DIR" in findings["Spool disk"]["remedy"]
+    assert findings["Spool disk"]["remedy"] == 'name a folder itself in "MELODY_LOGS_SPOOL_DIR"'
+    assert findings["Spool disk"]["text"].endswith("is a link or no folder; entries wait in memory")
+    assert "Spool file" not in findings
     assert "missing.mmdb" in findings["Location data"]["text"]
     close_host(app)
 
@@ -143,4 +145,21 @@ def test_unreachable_database_is_one_sentence(tmp_path: Path) -> None:
         assert "Traceback" not in result.output and "hunter2" not in result.output
     report = run(app, "health")
     assert report.exit_code == 1 and "does not answer" in report.output and "hunter2" not in report.output
+    close_host(app)
+
+
+def test_remedy_of_a_path_through_a_file_is_not_cut_from_the_error(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    spool = tmp_path / "file" / "spool"
+    app, logs = make_host(
+        None, tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=sqlite_url, MELODY_LOGS_SPOOL_DIR=str(spool)
+    )
+    assert run(app, "db", "upgrade").exit_code == 0
+    with app.app_context():
+        assert logs.record_sms(receiver="+16471231111", success=True)
+    state_of(app).drain.run_once()
+    found = {finding["name"]: finding for finding in json.loads(run(app, "health", "--json").output)["findings"]}
+    assert f'the disk refuses the spool in "{spool}" (' in found["Spool disk"]["text"]
+    assert found["Spool disk"]["remedy"].startswith("make it writable, with room on its disk")
+    assert "Spool file" not in found
     close_host(app)

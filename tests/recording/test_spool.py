@@ -162,6 +162,7 @@ def test_full_spool_goes_to_memory_then_loses_and_says_how_many(
     assert len(kept) > MEMORY_ENTRIES
     assert spool.losses.totals() == {"sms": lost}
     assert "MELODY_LOGS_SPOOL_MAX_MEGABYTES" in (spool.problem() or "")
+    assert (spool.problem() or "").endswith("entries wait in memory: see why nothing drains it, or raise the limit")
     assert len([record for record in caplog.records if record.name == "melody_logs"]) == 1
     drain = Drain(spool, database)
     drain.run_once()
