@@ -75,7 +75,8 @@ class Drain:
 
     def _begin(self) -> None:
         self._pass_lock = threading.Lock()
-        self._drained = threading.Condition(threading.Lock())
+        self._passing: int | None = None
+        self._drained = threading.Condition()
         self._is_slow = False
         self._leftovers = Leftovers(self.spool)
 
@@ -88,6 +89,7 @@ class Drain:
         :raise Exception: what the database or an own spool file raised; the entries stay in the spool.
         """
         with self._pass_lock:
+            self._passing = threading.get_ident()
             try:
                 rows = self._drain_own()
                 if adopt:
@@ -100,6 +102,7 @@ class Drain:
                 raise
             finally:
                 self._tidy()
+                self._passing = None
 
     def wait_until(self, entry_number: int, timeout_seconds: float) -> bool:
         """Wait until the entry, and all before it, are in the database (or rejected by it).
@@ -142,6 +145,9 @@ class Drain:
         self._begin()
 
     def _drain_here(self, entry_number: int) -> bool:
+        if self._passing == threading.get_ident():
+            # A signal handler records while its thread drains: waiting for itself would have no end.
+            return False
         try:
             self.run_once(adopt=False)
         except Exception as error:
