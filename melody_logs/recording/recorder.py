@@ -28,7 +28,7 @@ from .flood import FloodGuard
 from .forking import notice_fork
 from .losses import SparseLog
 from .request_facts import read_request_facts
-from .seams import Seams
+from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
 
 P = ParamSpec("P")
@@ -216,10 +216,11 @@ class Recorder:
             fields = self.seams.apply_transform(kind, fields)
             if not is_known and self.seams.excludes(kind, fields):
                 return None
-            marks = fields.pop("marks", None)
+            # A transform gives no marks of its own: the pages go by them, and they would have no limit.
+            has_failed = fields.pop("marks", None) == TRANSFORM_FAILED
             entry = build(fields)
-            if marks:
-                entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
+            if has_failed:
+                entry.values["marks"] = f"{TRANSFORM_FAILED} {entry.values['marks'] or ''}".strip()
             entry = self.flood.fold(entry)
             if not self._append(entry, strict):
                 return None
@@ -250,7 +251,10 @@ class Recorder:
         is_written = False
         if number is not None and self.direct_timeout_seconds is not None:
             is_written = self.drain_thread.wait_until(number, self.direct_timeout_seconds)
-        if strict and (number is None or (not is_written and self.spool.withdraw(number))):
+        is_refused = strict and (number is None or (not is_written and self.spool.withdraw(number)))
+        if number is None or is_refused:
+            self.flood.forget(entry)
+        if is_refused:
             self._refuse(entry.kind, self.spool.find_refusal() or "this thread is at work in the spool")
         return number is not None
 
