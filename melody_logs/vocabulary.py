@@ -35,6 +35,9 @@ STATUS_RANK = {
 }
 SUCCESS_STATUSES = ("sent", "suppressed", "delivered")
 
+#: The mark of an entry whose time is not to be trusted.
+SUSPECT_TIME = "occurred_at:suspect"
+
 #: A counted row of sign-ins has at most so many examples of what it counts.
 MOST_SAMPLES = 5
 

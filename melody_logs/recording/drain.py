@@ -27,6 +27,8 @@ from .spool_file import SpoolFile
 from .spool_trouble import is_damage
 
 FORGET_PROGRESS_EVERY_SECONDS = 86_400.0
+#: Where no thread drains, one call finds out that the database is away, and those of the next seconds need not.
+REST_SECONDS = 15.0
 
 
 @dataclass(slots=True)
@@ -75,7 +77,8 @@ class Drain:
 
     def _begin(self) -> None:
         self._pass_lock = threading.Lock()
-        self._drained = threading.Condition(threading.Lock())
+        self._passing: int | None = None
+        self._drained = threading.Condition()
         self._is_slow = False
         self._leftovers = Leftovers(self.spool)
 
@@ -88,18 +91,23 @@ class Drain:
         :raise Exception: what the database or an own spool file raised; the entries stay in the spool.
         """
         with self._pass_lock:
-            try:
-                rows = self._drain_own()
-                if adopt:
-                    rows += self._drain_others(include_live)
-                self._write_losses()
-                self.state.note_no_error()
-                return rows
-            except Exception as error:
-                self.state.note_failure(error)
-                raise
-            finally:
-                self._tidy()
+            return self._make_pass(adopt, include_live)
+
+    def _make_pass(self, adopt: bool, include_live: bool) -> int:
+        self._passing = threading.get_ident()
+        try:
+            rows = self._drain_own()
+            if adopt:
+                rows += self._drain_others(include_live)
+            self._write_losses()
+            self.state.note_no_error()
+            return rows
+        except Exception as error:
+            self.state.note_failure(error)
+            raise
+        finally:
+            self._tidy()
+            self._passing = None
 
     def wait_until(self, entry_number: int, timeout_seconds: float) -> bool:
         """Wait until the entry, and all before it, are in the database (or rejected by it).
@@ -112,7 +120,7 @@ class Drain:
         if self._is_slow or time.monotonic() < self.resting_until:
             return False
         if self.hurry is None:
-            return self._drain_here(entry_number)
+            return self._drain_here(entry_number, timeout_seconds)
         with self._drained:
             self.hurry()
             if self._drained.wait_for(lambda: self.spool.is_drained(entry_number), timeout_seconds):
@@ -141,12 +149,20 @@ class Drain:
         self._database.dispose_after_fork()
         self._begin()
 
-    def _drain_here(self, entry_number: int) -> bool:
+    def _drain_here(self, entry_number: int, timeout_seconds: float) -> bool:
+        # A signal handler that records while its thread drains would wait for itself without end.
+        if self._passing == threading.get_ident() or not self._pass_lock.acquire(timeout=timeout_seconds):
+            return False
         try:
-            self.run_once(adopt=False)
+            if time.monotonic() < self.resting_until:
+                return False
+            self._make_pass(adopt=False, include_live=False)
         except Exception as error:
+            self.resting_until = time.monotonic() + REST_SECONDS
             self._log.warn(f"the logs cannot be written: {self.state.error or error}; entries wait in the spool")
             return False
+        finally:
+            self._pass_lock.release()
         return self.spool.is_drained(entry_number)
 
     def _drain_own(self) -> int:

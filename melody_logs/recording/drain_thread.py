@@ -12,6 +12,7 @@ import weakref
 from contextlib import suppress
 
 from .drain import Drain, DrainState
+from .flag import Flag
 from .forking import follow_forks, notice_fork
 from .losses import SparseLog
 from .spool import Spool
@@ -41,10 +42,11 @@ class DrainThread:
 
     def _begin(self) -> None:
         self._thread: threading.Thread | None = None
-        self._start_lock = threading.Lock()
-        self._wake = threading.Event()
-        self._hurry = threading.Event()
-        self._stop = threading.Event()
+        self._start_lock = threading.RLock()
+        self._is_starting = False
+        self._wake = Flag()
+        self._hurry = Flag()
+        self._stop = Flag()
         self._problem: str | None = None
         self._try_again_at = 0.0
         self._told: SpoolFile | None = None
@@ -69,26 +71,35 @@ class DrainThread:
 
     def _start(self) -> None:
         with self._start_lock:
-            if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
+            # Under way already: this is a signal handler that records while its thread starts ours.
+            is_needless = self._is_starting or (self._thread is not None and self._thread.is_alive())
+            if is_needless or self._stop.is_set():
                 return
-            # The thread must not keep an app alive that its host, a test suite perhaps, has dropped.
-            loop = _Loop(weakref.ref(self), self._drain.spool, self._wake, self._hurry, self._stop)
-            thread = threading.Thread(target=loop.run, name="melody_logs drain", daemon=True)
-            self._problem = find_thread_obstacle()
-            if self._problem is None:
-                try:
-                    thread.start()
-                except RuntimeError as error:  # no more threads, or the interpreter is ending
-                    self._problem = f"this process cannot start a thread ({error}), so nothing drains in it"
-            if self._problem is not None:
-                self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
-                self._log.warn(f"{self._problem}; entries wait in the spool")
-                return
-            if self._thread is None:
-                atexit.register(_stop_at_exit, weakref.ref(self))
-            weakref.finalize(self, self._wake.set).atexit = False
-            self._thread = thread
-            self._drain.hurry = self.hurry
+            self._is_starting = True
+            try:
+                self._start_thread()
+            finally:
+                self._is_starting = False
+
+    def _start_thread(self) -> None:
+        # The thread must not keep an app alive that its host, a test suite perhaps, has dropped.
+        loop = _Loop(weakref.ref(self), self._drain.spool, self._wake, self._hurry, self._stop)
+        thread = threading.Thread(target=loop.run, name="melody_logs drain", daemon=True)
+        self._problem = find_thread_obstacle()
+        if self._problem is None:
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads, or the interpreter is ending
+                self._problem = f"this process cannot start a thread ({error}), so nothing drains in it"
+        if self._problem is not None:
+            self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+            self._log.warn(f"{self._problem}; entries wait in the spool")
+            return
+        if self._thread is None:
+            atexit.register(_stop_at_exit, weakref.ref(self))
+        weakref.finalize(self, self._wake.set).atexit = False
+        self._thread = thread
+        self._drain.hurry = self.hurry
 
     def _tell_others(self) -> None:
         """Note the problem, or that it is over, in the spool that this process appends to."""
@@ -171,9 +182,9 @@ class _Loop:
         self,
         owner: weakref.ref[DrainThread],
         spool: Spool,
-        wake: threading.Event,
-        hurry: threading.Event,
-        stop: threading.Event,
+        wake: Flag,
+        hurry: Flag,
+        stop: Flag,
     ) -> None:
         self._owner, self._spool = owner, spool
         self._wake, self._hurry, self._stop = wake, hurry, stop

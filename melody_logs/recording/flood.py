@@ -69,15 +69,13 @@ class FloodGuard:
             return entry if row is None else row.fold(entry)
 
     def forget(self, entry: Entry) -> None:
-        """Let the next attempt of a counted row bring its facts again: what :meth:`fold` gave was not kept."""
-        values = entry.values
-        if not entry.is_folded or "samples" not in values:
+        """Let the next attempts of the row that *entry* adds to have samples again: it was not kept."""
+        if "samples" not in entry.values:
             return
         with self._lock:
-            is_total = values.get("marks") == _TOTAL_MARK
-            row = self._totals.get(values["event"]) if is_total else self._keys.get(_key_of(values))
-            if isinstance(row, _CountedRow):
-                row.forget_samples()
+            for row in (self._keys.get(_key_of(entry.values)), self._totals.get(entry.values["event"])):
+                if isinstance(row, _CountedRow) and row.event_id == entry.event_id:
+                    row.sampled.clear()
 
     def _find_counted_row(self, values: dict[str, Any]) -> _CountedRow | None:
         """Find the row that a failure is counted in; None if it stays whole."""
@@ -115,15 +113,21 @@ class FloodGuard:
         self._start()
 
 
+def _key_of(values: dict[str, Any]) -> _Key:
+    # Without a key of hashes, or a name, the account is all there is to tell people apart.
+    who = values.get("identity_hash") or values.get("identity") or values.get("user_id")
+    return values["event"], network_of(values.get("ip")), who
+
+
 class _CountedRow:
     """A row that failures of this minute are counted in, and which samples it has."""
 
-    __slots__ = ("_event_id", "_is_total", "_sampled")
+    __slots__ = ("_is_total", "event_id", "sampled")
 
     def __init__(self, *, is_total: bool) -> None:
-        self._event_id = str(uuid_utils.uuid7())
+        self.event_id = str(uuid_utils.uuid7())
         self._is_total = is_total
-        self._sampled: set[tuple[Any, ...]] = set()
+        self.sampled: set[tuple[Any, ...]] = set()
 
     def fold(self, entry: Entry) -> Entry:
         """Make the entry that adds an attempt to this row: the first has its facts, and those that differ a sample.
@@ -135,31 +139,21 @@ class _CountedRow:
         if self._is_total:
             # They are of many people: who and where stands in the samples alone.
             folded["marks"] = _TOTAL_MARK
-        if len(self._sampled) < MOST_SAMPLES and self._is_news(values):
+        if len(self.sampled) < MOST_SAMPLES and self._is_news(values):
             if not self._is_total:
                 folded = dict(values)
             folded["samples"] = _write_json([_make_sample(values)])
         folded["folded_count"] = 1
-        return Entry(entry.kind, self._event_id, folded, amends=True)
-
-    def forget_samples(self) -> None:
-        """Begin its samples anew; those that were written are not written twice."""
-        self._sampled.clear()
+        return Entry(entry.kind, self.event_id, folded, amends=True)
 
     def _is_news(self, values: dict[str, Any]) -> bool:
         """Note what is told apart: in a total row who and where, else what else those of one key differ in."""
         names = ("ip", "identity_hash") if self._is_total else ("ip", "user_agent", "reason", "method")
         facets = tuple(values[name] for name in names)
-        if facets in self._sampled:
+        if facets in self.sampled:
             return False
-        self._sampled.add(facets)
+        self.sampled.add(facets)
         return True
-
-
-def _key_of(values: dict[str, Any]) -> _Key:
-    # Without a key of hashes, or a name, the account is all there is to tell people apart.
-    who = values["identity_hash"] or values["identity"] or values["user_id"]
-    return values["event"], network_of(values["ip"]), who
 
 
 def network_of(ip: str | None) -> str | int | None:

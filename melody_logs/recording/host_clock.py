@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from ..vocabulary import SUSPECT_TIME
 from .cleaning import MARKS_LIMIT
 from .poison import ReadEntry
 
 SUSPECT_AFTER = timedelta(minutes=5)
-MARK = "occurred_at:suspect"
 
 
 def mark_suspect_times(entries: Sequence[ReadEntry], now: datetime) -> None:
@@ -26,5 +26,5 @@ def mark_suspect_times(entries: Sequence[ReadEntry], now: datetime) -> None:
         values = entry.row.values
         if is_off or values["occurred_at"] > latest:
             marks = values.get("marks") or ""
-            if type(marks) is str and MARK not in marks and len(marks) + len(MARK) < MARKS_LIMIT:
-                values["marks"] = f"{marks} {MARK}".strip()
+            if type(marks) is str and SUSPECT_TIME not in marks and len(marks) + len(SUSPECT_TIME) < MARKS_LIMIT:
+                values["marks"] = f"{marks} {SUSPECT_TIME}".strip()

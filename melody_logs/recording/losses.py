@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,19 +26,24 @@ class LossCounter:
     """Counts lost entries. The caller of :meth:`take` confirms what it wrote, so that nothing is told twice."""
 
     def __init__(self) -> None:
-        # A signal handler may record, and lose, while its thread is in here.
+        # A signal handler may lose an entry while its thread is in here: it adds to what has come, and no more.
         self._lock = threading.RLock()
+        self._is_counting = False
+        self._come: deque[tuple[str, datetime]] = deque()
         self._fresh: dict[str, Loss] = {}
         self._taken: dict[str, Loss] = {}
         self._totals: Counter[str] = Counter()
 
     def count(self, kind: str) -> None:
         """Count one lost entry of *kind*."""
-        now = datetime.now(UTC)
+        self._come.append((kind, datetime.now(UTC)))
         with self._lock:
-            before = self._fresh.get(kind, Loss(0, now, now))
-            self._fresh[kind] = Loss(before.lost + 1, before.first_at, now)
-            self._totals[kind] += 1
+            if self._is_counting:
+                return
+            self._is_counting = True
+            while self._come:
+                self._add(*self._come.popleft())
+            self._is_counting = False
 
     def totals(self) -> dict[str, int]:
         """Lost entries of this process by kind, told or not."""
@@ -56,7 +61,7 @@ class LossCounter:
     def take(self) -> dict[str, Loss]:
         """Give what is to be told; the same again until :meth:`confirm`, so that a retry can be recognised."""
         with self._lock:
-            if not self._taken and self._fresh:
+            if not self._taken and self._fresh and not self._is_counting:
                 self._taken, self._fresh = self._fresh, {}
             return dict(self._taken)
 
@@ -64,6 +69,11 @@ class LossCounter:
         """Forget what :meth:`take` gave: it has been written."""
         with self._lock:
             self._taken = {}
+
+    def _add(self, kind: str, at: datetime) -> None:
+        before = self._fresh.get(kind, Loss(0, at, at))
+        self._fresh[kind] = Loss(before.lost + 1, before.first_at, at)
+        self._totals[kind] += 1
 
 
 class SparseLog:

@@ -28,7 +28,7 @@ from .flood import FloodGuard
 from .forking import notice_fork
 from .losses import SparseLog
 from .request_facts import read_request_facts
-from .seams import Seams
+from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
 
 P = ParamSpec("P")
@@ -219,10 +219,11 @@ class Recorder:
             fields = self.seams.apply_transform(kind, fields)
             if not is_known and self.seams.excludes(kind, fields):
                 return None
-            marks = fields.pop("marks", None)
+            # A transform gives no marks of its own: the pages go by them, and they would have no limit.
+            has_failed = fields.pop("marks", None) == TRANSFORM_FAILED
             entry = build(fields)
-            if marks:
-                entry.values["marks"] = f"{marks} {entry.values['marks'] or ''}".strip()
+            if has_failed:
+                entry.values["marks"] = f"{TRANSFORM_FAILED} {entry.values['marks'] or ''}".strip()
             entry = self.flood.fold(entry)
             if not self._append(entry, strict):
                 return None

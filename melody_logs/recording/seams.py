@@ -14,6 +14,8 @@ from .losses import SparseLog
 Fields = dict[str, Any]
 #: What ``admin_access`` may answer; a response, such as a redirect to the host's sign-in page, is sent as it is.
 Access = str | Iterable[str] | Response | None
+#: The mark of an entry that the host's transform was to change and could not.
+TRANSFORM_FAILED = "transform:failed"
 #: A user id as the host gave it to ``record_*``.
 UserId = int | str
 
@@ -58,12 +60,12 @@ class Seams:
         except Exception:
             text = f"the transform function raised on a {kind} entry; the entry is kept as it was"
             self.transform_log.warn(text, with_traceback=True)
-            return fields | {"marks": "transform:failed"}
+            return fields | {"marks": TRANSFORM_FAILED}
         if changed is not None and not isinstance(changed, dict):
             self.transform_log.warn(
                 f"the transform function returned {type(changed).__name__}; accepted: a dict or None"
             )
-            return fields | {"marks": "transform:failed"}
+            return fields | {"marks": TRANSFORM_FAILED}
         return fields if changed is None else changed
 
     def excludes(self, kind: str, fields: Fields) -> bool:

@@ -27,6 +27,7 @@ PLACE_CHECK_SECONDS = 1.0
 #: For so long an entry that went to the disk shows that the next one will.
 PROOF_SECONDS = 1.0
 QUIET_SECONDS = 1.0
+MOST_RETIRED = 16  # each keeps four descriptors, while somebody keeps file after file busy
 _CHECKPOINT_FROM_BYTES = 4 * 1024 * 1024
 _RESTART_LOG_FROM_BYTES = 16 * 1024 * 1024
 _REPLACE_FILE_FROM_BYTES = 8 * 1024 * 1024
@@ -261,7 +262,7 @@ class Spool:
         try:
             write(self._disk[0])
         except sqlite3.Error as error:
-            if not is_busy(error):
+            if not is_busy(error) or len(self._retired) >= MOST_RETIRED:
                 raise
             # A drain of another process is at work in the file, or frozen in it: a new one is free.
             self.retire(self._disk[0])

@@ -21,11 +21,11 @@ from melody_logs.health import check_health
 from melody_logs.jobs.clean import enforce_retention, sweep_jobs
 from melody_logs.jobs.expire import expire_pending
 from melody_logs.jobs.locate import locate_pending
-from melody_logs.recording.host_clock import MARK
 from melody_logs.setting_types import RetentionPolicy
 from melody_logs.state import State, state_of
 from melody_logs.storage.locations import claim_pending
 from melody_logs.storage.models import LocationClaim
+from melody_logs.vocabulary import SUSPECT_TIME
 from tests.conftest import ServedDatabase
 from tests.drills.reporting import Drill
 from tests.hosts import close_host, make_host
@@ -91,7 +91,7 @@ def test_clock_of_the_host_decides_nothing(each_host: Flask, drill: Drill, name:
     drill.expect(f"clock {name}: due rows kept", expected=0, measured=kept, held=kept == 0)
     drill.expect(f"clock {name}: mails expired early", expected=0, measured=expired, held=expired == 0)
     fresh = rows[-ROWS:]
-    marked = sum(MARK in (row.marks or "") for row in fresh)
+    marked = sum(SUSPECT_TIME in (row.marks or "") for row in fresh)
     drill.expect(f"clock {name}: rows marked suspect", expected=ROWS, measured=marked, held=marked == ROWS)
     assert [row.identity for row in fresh] == names(ROWS)
     assert all(before <= row.recorded_at <= database_time(state) and row.geo_state == "done" for row in fresh)
@@ -157,7 +157,7 @@ def test_late_entries_are_not_suspect_and_those_from_the_future_are(host: Flask,
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=4), tick=True):
         record(state, 1, first=2)
     state.drain.run_once()
-    marked = [MARK in (row.marks or "") for row in read_all(state.database, "sign-in")]
+    marked = [SUSPECT_TIME in (row.marks or "") for row in read_all(state.database, "sign-in")]
     drill.expect("marked: 3 days late, 6 min ahead, 4 min ahead", expected="only 6 min ahead", measured=marked,
                  held=marked == [False, True, False])  # fmt: skip
 

@@ -57,7 +57,7 @@ def record(app: Flask) -> Response:
     try:
         logs.record_sms(receiver="+15005550006")
     except LogUnavailable as error:
-        print(error.code, list(make_collector(app).collect()))
+        print(error.code, error.reason, list(make_collector(app).collect()))
     event_id: str | None = logs.record_sign_in(identity="ann@example.org", success=True, user_id=7)
     logs.record_email(receiver="ann@example.org", subject="Hello", content="Hello", success=True)
     logs.record_sms(receiver="+15005550006", content="Hello", status="sent")

@@ -215,3 +215,27 @@ def test_no_thread_runs_where_none_is_allowed(tmp_path: Path, sqlite_url: str) -
     before = threading.active_count()
     drain_thread.ensure_started()
     assert threading.active_count() == before
+
+
+def test_one_call_only_waits_for_a_locked_database_where_no_thread_runs(tmp_path: Path, sqlite_url: str) -> None:
+    database = make_database(sqlite_url)
+    spool = Spool(tmp_path / "spool", destination=database.fingerprint)
+    drain_thread = DrainThread(Drain(spool, database), 0.25, allowed=False)
+    seconds = []
+
+    def record(mark: str) -> None:
+        number = spool.append("sms", make_body(mark))
+        assert number is not None
+        begin = time.monotonic()
+        assert not drain_thread.wait_until(number, 0.25)
+        seconds.append(time.monotonic() - begin)
+
+    with database.write():
+        threads = [threading.Thread(target=record, args=(f"{number}",)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        record("later")
+    assert sum(each > 3 for each in seconds) == 1
+    assert spool.waiting().entries == 7

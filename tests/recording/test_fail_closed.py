@@ -74,6 +74,25 @@ def test_what_the_disk_refuses_is_refused_and_neither_kept_nor_counted_as_lost(
     assert state_of(app).recorder.refused == {"sign-in": 1, "email": 1, "sms": 1}
 
 
+def test_refused_attempt_takes_the_facts_of_a_counted_row_not_with_it(
+    make_closed_host: MakeClosedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.0)
+    app, logs = make_closed_host(MELODY_LOGS_FLOOD_WHOLE_PER_MINUTE=1)
+    fields: dict[str, Any] = {"identity": "ann@example.org", "ip": "8.8.8.8", "success": False}
+    mend = break_disk(app)
+    with app.app_context():
+        for _ in range(3):
+            with pytest.raises(LogUnavailable):
+                logs.record_sign_in(**fields)
+        mend()
+        for _ in range(8):
+            logs.record_sign_in(**fields)
+    rows = drained_rows(app, "sign-in")
+    assert sum(row.folded_count or 1 for row in rows) == 8
+    assert {(row.identity, row.ip) for row in rows} == {("ann@example.org", "8.8.8.8")}
+
+
 def test_message_is_not_sent_if_its_first_phase_is_refused(make_closed_host: MakeClosedHost) -> None:
     app, logs = make_closed_host()
     break_disk(app)
@@ -152,12 +171,13 @@ def test_host_answers_with_a_handler_of_its_own(make_closed_host: MakeClosedHost
 
     @app.errorhandler(LogUnavailable)
     def answer(error: LogUnavailable) -> tuple[str, int]:
-        told.append(str(error))
-        return "later", 503
+        told.append(error.reason)
+        return str(error), 503
 
     break_disk(app)
     answered = app.test_client().post("/login", data=ANN)
-    assert (answered.text, answered.status_code) == ("later", 503)
+    assert answered.status_code == 503
+    assert "could not be logged" in answered.text and "folder" not in answered.text
     assert "or no folder" in told[0]
 
 

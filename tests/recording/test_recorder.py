@@ -181,11 +181,12 @@ def test_transform_changes_what_is_recorded(host: tuple[Flask, MelodyLogs]) -> N
 
     @logs.transform
     def shorten(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-        return fields | {"subject": f"{kind}: {fields['subject']}"}
+        return fields | {"subject": f"{kind}: {fields['subject']}", "marks": "flood:total " + "x" * 5000}
 
     with app.app_context():
         logs.record_email(receiver="ann@example.org", subject="Hi", success=True)
-    assert rows_of(app, "email")[0].subject == "email: Hi"
+    (row,) = rows_of(app, "email")
+    assert (row.subject, row.marks) == ("email: Hi", None)
 
 
 def test_broken_transform_keeps_the_entry_as_it_was(

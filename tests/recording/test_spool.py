@@ -11,7 +11,7 @@ import sqlite3
 import statistics
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -275,3 +275,24 @@ def test_entry_goes_to_another_file_while_somebody_is_at_work_in_its_own(folder:
     Drain(spool, database).run_once()
     assert count_marks(database) == {"before": 1, "during": 1}
     assert not path.exists()
+
+
+def test_files_stay_few_while_somebody_keeps_each_busy(
+    folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "MOST_RETIRED", 3)
+    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.0)
+    database = make_database(sqlite_url)
+    spool = Spool(folder, destination=database.fingerprint)
+    with ExitStack() as others:
+        for number in range(6):
+            assert spool.append("sms", make_body(f"{number}")) is not None
+            for path in folder.glob("*.spool"):
+                other = others.enter_context(closing(sqlite3.connect(path, isolation_level=None, timeout=0)))
+                with suppress(sqlite3.OperationalError):
+                    other.execute("BEGIN IMMEDIATE")
+        assert len(list(folder.glob("*.spool"))) == 4
+        assert "database is locked" in str(spool.problem())
+    Drain(spool, database).run_once()
+    assert set(count_marks(database).values()) == {1}
+    assert len(count_marks(database)) == 6

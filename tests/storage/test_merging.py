@@ -15,6 +15,7 @@ from melody_logs.storage.database import Database
 from melody_logs.storage.location_results import LocationResult, write_locations
 from melody_logs.storage.locations import claim_pending
 from melody_logs.storage.writer import RowWrite
+from melody_logs.vocabulary import SUSPECT_TIME
 from tests.storage.rows import NOW, assert_totals_match, make_database, read_all, write
 
 EVENT = str(uuid.uuid4())
@@ -88,3 +89,15 @@ def test_location_that_was_found_meanwhile_stays(database: Database) -> None:
     (row,) = read_all(database, "sign-in")
     assert (row.folded_count, row.country, row.geo_source) == (3, "US", "table")
     assert_totals_match(database)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_time_of_one_attempt_that_is_off_marks_the_whole_row(database: Database, order: tuple[int, ...]) -> None:
+    off = attempt(31_536_000)
+    off = off._replace(values={**off.values, "marks": SUSPECT_TIME})
+    first = attempt(0, agent="First")
+    rows = [first._replace(values={**first.values, "marks": "identity:masked"}), off, attempt(1)]
+    for number in order:
+        write(database, rows[number])
+    (row,) = read_all(database, "sign-in")
+    assert set(row.marks.split()) == {"identity:masked", SUSPECT_TIME}
