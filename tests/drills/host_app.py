@@ -59,6 +59,6 @@ def send_mail() -> list[str | None]:
     return [message.event_id]
 
 
-def log_in() -> tuple[str, int]:
-    """Let everybody in; only the watching hook records it."""
-    return "welcome", 200
+def log_in() -> dict[str, bool]:
+    """Let everybody in; only the watching hook records it, as a success: failures may be counted without their name."""
+    return {"welcome": True}
