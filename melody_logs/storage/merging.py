@@ -58,7 +58,7 @@ def _add_counted(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     merged["last_at"] = max(each.get("last_at") or each["occurred_at"] for each in (old, new))
     if new.get("samples") and not has_come:
         merged["samples"] = _join_samples(old["samples"], new["samples"])
-    return merged
+    return _joined_marks(old, new, merged)
 
 
 def _join_samples(old: str, new: str) -> str:
