@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
-from melody_logs.health import Finding, Health, check_health
+from melody_logs.health import Finding, Health, check, check_health
 from melody_logs.state import State, state_of
 from melody_logs.storage.progress import GapCount, write_gaps
 from tests.conftest import ServedDatabase
@@ -77,6 +78,20 @@ def test_frozen_database_is_a_finding_within_seconds(
     finally:
         served_database.server.resume()
     assert bad(check_quickly(state_of(app))) == {}
+
+
+def test_database_that_answers_slowly_is_one_finding_and_asked_no_more(
+    apps: list[Flask], sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, _ = make_host(sqlite_url, tmp_path=tmp_path)
+    apps.append(app)
+    assert bad(check_health(state_of(app))) == {}
+    monkeypatch.setattr(check, "PATIENCE_SECONDS", 0.3)
+    event.listen(state_of(app).database.engine, "before_cursor_execute", lambda *given: time.sleep(0.1))
+    health = check_quickly(state_of(app))
+    (finding,) = [finding for finding in health.findings if finding.name == "Database"]
+    assert finding.text == "answers slowly: not all could be looked at within 0.3 seconds"
+    assert not {"Worker", "Beat"} & {finding.name for finding in health.findings}
 
 
 def test_lost_entries_and_waiting_locations_are_findings(apps: list[Flask], database_url: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,20 @@ def test_error_inside_melody_logs_leaves_a_gap_too(apps: list[Flask], sqlite_url
     state_of(app).drain.run_once()
     figures = check_health(state_of(app)).figures
     assert (figures.lost, figures.recording_errors) == ({"email": 1}, {"email": 1})
+
+
+def test_error_inside_melody_logs_is_bad_for_an_hour_and_then_a_warning(
+    apps: list[Flask], sqlite_url: str, tmp_path: Path
+) -> None:
+    app, _ = make(apps, sqlite_url, tmp_path=tmp_path)
+    failures = state_of(app).recorder.failures
+    levels = []
+    for minutes_ago in (0, 59, 61):
+        failures.count("email")
+        failures._last_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+        found = {finding.name: finding for finding in check_health(state_of(app)).findings}["Recording errors"]
+        levels.append((found.level, found.text.partition(" lost")[0]))
+    assert levels == [("bad", "1 entry was"), ("bad", "2 entries were"), ("warning", "3 entries were")]
 
 
 def test_command_prints_findings_and_figures(apps: list[Flask], sqlite_url: str, tmp_path: Path) -> None:

@@ -62,8 +62,8 @@ def measure_process(state: State) -> Figures:
     """Take the figures that this process has at hand."""
     failing_since = state.drain.state.failing_since
     return Figures(
-        recording_errors=dict(state.recorder.failures),
-        refused=dict(state.recorder.refused),
+        recording_errors=state.recorder.failures.totals(),
+        refused=state.recorder.refused.totals(),
         lost_untold=state.spool.losses.untold(),
         drain_failing_seconds=_age(failing_since, datetime.now(UTC)),
         spool_max_bytes=state.settings.spool_max_megabytes * 1024 * 1024,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from flask import current_app, has_app_context
 
@@ -10,9 +11,11 @@ from ..errors import ConfigurationError
 from ..host_layout import TROUBLE, check_layout
 from ..state import State
 from .figures import Figures
-from .findings import Finding, split
+from .findings import Finding, Level, split
 
 OLD_LOCATIONS_AFTER_DAYS = 365
+#: An error of ours that has not come again for as long rings no bell any more, but is still told.
+ERROR_CALMS_AFTER = timedelta(hours=1)
 
 
 def check_recording(state: State, figures: Figures) -> list[Finding]:
@@ -28,12 +31,7 @@ def check_recording(state: State, figures: Figures) -> list[Finding]:
     except ConfigurationError as error:
         text, remedy = split(error)
         findings.append(Finding("Keys", "bad", text, remedy))
-    failures = sum(figures.recording_errors.values())
-    if failures:
-        text = f"{failures} entries were lost to an error inside melody_logs in this process"
-        findings.append(
-            Finding("Recording errors", "bad", text, "read the log of the logger melody_logs and report it")
-        )
+    findings += _check_errors(state, figures)
     for kind, lost in sorted(figures.lost_untold.items()):
         text = f"{lost:,} {kind} entries were lost in this process, of which the database has not been told yet"
         findings.append(Finding("Gap", "warning", text))
@@ -42,6 +40,18 @@ def check_recording(state: State, figures: Figures) -> list[Finding]:
         remedy = 'mend the spool, or set MELODY_LOGS_ON_FAILURE to "continue"'
         findings.append(Finding("Refused entries", "warning", text, remedy))
     return findings
+
+
+def _check_errors(state: State, figures: Figures) -> Iterable[Finding]:
+    """Say what errors of ours have lost since the process began, as bad for an hour after the last one."""
+    failures = sum(figures.recording_errors.values())
+    last_at = state.recorder.failures.last_at()
+    if failures and last_at is not None:
+        level: Level = "warning" if datetime.now(UTC) - last_at > ERROR_CALMS_AFTER else "bad"
+        are = "entry was" if failures == 1 else "entries were"
+        text = f"{failures:,} {are} lost to an error inside melody_logs in this process"
+        remedy = "read the log of the logger melody_logs and report it"
+        yield Finding("Recording errors", level, text, remedy, last_at)
 
 
 def check_watched_views(state: State) -> Iterable[Finding]:

@@ -24,15 +24,17 @@ class Announcer:
     def send(self, signal: NamedSignal, **payload: Any) -> None:
         """Emit a signal, but not to a receiver of that same signal at work: what it records is not announced.
 
-        Whatever a receiver raises is logged: the entry is recorded all the same.
+        Nothing is raised: whatever goes wrong, in a receiver or in here, is logged, and the entry is recorded all the
+        same.
         """
-        under_way = _being_sent.get()
-        if not signal.receivers or signal.name in under_way or not has_app_context():
-            return
-        token = _being_sent.set(under_way | {signal.name})
         try:
-            signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
+            under_way = _being_sent.get()
+            if not signal.receivers or signal.name in under_way or not has_app_context():
+                return
+            token = _being_sent.set(under_way | {signal.name})
+            try:
+                signal.send(current_app._get_current_object(), **payload)  # type: ignore[attr-defined]
+            finally:
+                _being_sent.reset(token)
         except Exception:
             self._log.warn(f'a receiver of the signal "{signal.name}" raised', with_traceback=True)
-        finally:
-            _being_sent.reset(token)

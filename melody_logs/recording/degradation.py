@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 from .drain import DrainState
+from .forking import follow_forks
 from .spool import Spool
 
 #: A database that is away for less is no news: entries wait for it, and a restart takes as long.
@@ -16,6 +18,12 @@ class Degradation:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
+        self._begin()
+        follow_forks(self)
+
+    def _begin(self) -> None:
+        # A signal handler may record while its thread is in here.
+        self._lock = threading.RLock()
         self._told: frozenset[str] = frozenset()
         self._dead_letters_told = 0
 
@@ -24,6 +32,20 @@ class Degradation:
 
         :param loss: how an entry has just been lost, which is news each time.
         """
+        with self._lock:
+            return self._compare(drain, loss)
+
+    def before_fork(self) -> None:
+        """Nothing: the child has told nothing."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Forget what the parent told, and a lock that one of its threads may have held."""
+        self._begin()
+
+    def _compare(self, drain: DrainState, loss: str | None) -> str | None:
         problem = self._spool.problem()
         if problem is None and drain.failing_since is None and loss is None:
             self._told = frozenset()
@@ -39,7 +61,10 @@ class Degradation:
 
     def _explain_dead_letters(self, drain: DrainState) -> str | None:
         more = drain.dead_letters - self._dead_letters_told
-        return f"{more} entries cannot be written and are kept aside" if more > 0 else None
+        if more <= 0:
+            return None
+        are = "entry cannot be written and is" if more == 1 else "entries cannot be written and are"
+        return f"{more} {are} kept aside"
 
 
 def _explain_drain(drain: DrainState) -> str | None:

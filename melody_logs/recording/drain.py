@@ -24,7 +24,7 @@ from .spool import Spool
 from .spool_batch import Spooled, is_full
 from .spool_census import find_strangers
 from .spool_file import SpoolFile
-from .spool_trouble import is_damage
+from .spool_trouble import is_damage, is_full_or_broken
 
 FORGET_PROGRESS_EVERY_SECONDS = 86_400.0
 #: Where no thread drains, one call finds out that the database is away, and those of the next seconds need not.
@@ -265,9 +265,10 @@ class Drain:
         except sqlite3.Error as error:
             if is_damage(error):
                 raise
-            # They are in the database, and its progress keeps them from being written again: go on reading. A full disk
-            # has no room even for a delete, but a file that holds nothing else can be removed.
-            self.spool.retire(file)
+            # They are in the database, and its progress keeps them from being written again: go on reading.
+            if is_full_or_broken(error):
+                # A full disk has no room even for a delete, but a file that holds nothing else can be removed.
+                self.spool.retire(file)
             self._log.warn(f"drained entries cannot be deleted from the spool yet: {error}")
 
     def _write_losses(self) -> None:

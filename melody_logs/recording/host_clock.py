@@ -18,6 +18,9 @@ def mark_suspect_times(entries: Sequence[ReadEntry], now: datetime) -> None:
     That is all of them while this host's clock is off, else those that come from the future. A time long past is none:
     entries wait in the spool as long as they must.
 
+    The clock is judged as it is now. Whether it was right when an entry was made is not known: all that an entry has of
+    that moment is by the same clock.
+
     :param now: the database's clock.
     """
     is_off = abs(datetime.now(UTC) - now) > SUSPECT_AFTER

@@ -30,6 +30,7 @@ from .losses import SparseLog
 from .request_facts import read_request_facts
 from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
+from .tally import Tally
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,8 +74,8 @@ class Recorder:
     derive_key: Callable[[str], bytes]
     #: How long ``record_*`` waits for the database; None: not at all.
     direct_timeout_seconds: float | None
-    failures: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    failures: Tally = field(default_factory=Tally)
+    refused: Tally = field(default_factory=Tally)
     degradation: Degradation = field(init=False)
     log: SparseLog = field(default_factory=SparseLog)
     signals: Announcer = field(default_factory=Announcer)
@@ -199,7 +200,7 @@ class Recorder:
 
     def lose(self, kind: Kind) -> None:
         """Count an entry that an error inside melody_logs has lost; call it in the handler of the error."""
-        self.failures[kind] = self.failures.get(kind, 0) + 1
+        self.failures.count(kind)
         self.spool.losses.count(kind)
         self.log.warn(f"a {kind} entry could not be recorded and is lost; the host goes on", with_traceback=True)
         self._tell_if_degraded("an entry was lost to an error inside melody_logs")
@@ -277,7 +278,7 @@ class Recorder:
             return False
 
     def _refuse(self, kind: Kind, reason: str) -> NoReturn:
-        self.refused[kind] = self.refused.get(kind, 0) + 1
+        self.refused.count(kind)
         raise LogUnavailable(
             f'"MELODY_LOGS_ON_FAILURE" is "fail_closed", and the {kind} entry cannot be made durable: {reason}'
         )

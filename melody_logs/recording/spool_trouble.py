@@ -22,6 +22,11 @@ def is_busy(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
+def is_full_or_broken(error: BaseException) -> bool:
+    """Say whether the disk has no room for a write, or does not do it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
 def explain_refusal(error: Exception, directory: Path, file: SpoolFile | None, max_megabytes: int) -> str:
     """Say why the spool in *directory* takes no entry, and what helps; *file* is the one that was written to."""
     if isinstance(error, SpoolRefused):

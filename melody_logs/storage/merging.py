@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..vocabulary import MOST_SAMPLES, STATUS_RANK, SUSPECT_TIME, Kind
+from ..vocabulary import MOST_SAMPLES, STATUS_RANK, Kind
 
 
 def merge_values(kind: Kind, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -58,10 +58,7 @@ def _add_counted(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     merged["last_at"] = max(each.get("last_at") or each["occurred_at"] for each in (old, new))
     if new.get("samples") and not has_come:
         merged["samples"] = _join_samples(old["samples"], new["samples"])
-    if any(SUSPECT_TIME in (each.get("marks") or "") for each in (old, new)):
-        # The first and the last time are those of any attempt, so one that is off makes them so.
-        merged = _joined_marks(merged, {"marks": SUSPECT_TIME}, merged)
-    return merged
+    return _joined_marks(old, new, merged)
 
 
 def _join_samples(old: str, new: str) -> str:

@@ -48,7 +48,7 @@ def main(folder: Path, url: str, dice: random.Random, failures: int, addresses: 
                 report["successes"].append(record(flood, **fields, success=True, user_id=number))
     report["seconds"] = time.monotonic() - begin
     state = close_host(app)
-    report["lost"] = sum(state.recorder.failures.values()) + sum(state.spool.losses.totals().values())
+    report["lost"] = sum(state.recorder.failures.totals().values()) + sum(state.spool.losses.totals().values())
     report |= {"calm": median(calm), "median": median(flood), "p99": quantiles(flood, n=100)[98]}
     print(json.dumps(report))
 

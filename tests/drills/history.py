@@ -26,6 +26,8 @@ class History:
     acked: dict[str, Counter[str]] = field(default_factory=lambda: {"sign-in": Counter(), "email": Counter()})
     hooks: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
+    #: Guesses that were not answered, by account; an account all of whose guesses were answered has none.
+    unanswered_guesses: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     unanswered_requests: int = 0
 
@@ -55,6 +57,8 @@ def read_history(notes: Iterable[Path]) -> History:
             history.asked[note["kind"]] += note.get("asked", 0)
             history.unanswered_requests += "unanswered" in note
             ids = note.get("ids", [])
+            if account := note.get("account"):
+                history.unanswered_guesses[account] += note.get("asked", 0) - len(ids)
             history.refused += ids.count(None)
             counter = history.hooks if note["kind"] == "hook" else history.acked[note["kind"]]
             counter.update(event_id for event_id in ids if event_id is not None)
@@ -63,10 +67,14 @@ def read_history(notes: Iterable[Path]) -> History:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Acknowledged entries that are missing, entries that are there twice, and those that nobody acknowledged."""
+    """Acknowledged entries that are missing, entries that are there twice, and those that nobody acknowledged.
+
+    ``miscounted`` are guesses at an account that are counted beyond those that were answered or may have been made.
+    """
 
     missing: int
     doubled: int
+    miscounted: int
     surplus: int
     surplus_allowed: int
     unsent_mails: int
@@ -74,7 +82,7 @@ class Comparison:
 
     def is_clean(self) -> bool:
         """Say whether nothing is lost and nothing is doubled."""
-        return not (self.missing or self.doubled or self.unsent_mails or self.repeated_positions)
+        return not (self.missing or self.doubled or self.miscounted or self.unsent_mails or self.repeated_positions)
 
 
 def compare(database: Database, history: History) -> Comparison:
@@ -99,6 +107,7 @@ def compare(database: Database, history: History) -> Comparison:
     return Comparison(
         missing=missing,
         doubled=doubled,
+        miscounted=_count_miscounted(database, history),
         surplus=surplus - history.hooks.total(),
         surplus_allowed=history.surplus_allowed("sign-in") + history.surplus_allowed("email"),
         unsent_mails=unsent,
@@ -116,6 +125,19 @@ def _count_rows(database: Database, kind: Kind) -> tuple[Counter[str], Counter[s
             rows[event_id] += 1
             counted[event_id] += count
     return rows, counted
+
+
+def _count_miscounted(database: Database, history: History) -> int:
+    """Hold each account that was guessed at against its own unanswered guesses, so that no other's can hide a count."""
+    surplus = Counter[str]()
+    with database.read() as connection:
+        rows: Any = select(SignInLog.identity, SignInLog.event_id, func.coalesce(SignInLog.folded_count, 1))
+        for identity, event_id, count in connection.execute(rows):
+            if identity in history.unanswered_guesses:
+                surplus[identity] += count - history.acked["sign-in"][event_id]
+    for account, count in (surplus - history.unanswered_guesses).items():
+        print(f"{account}: {count} guesses are counted more than once")
+    return (surplus - history.unanswered_guesses).total()
 
 
 def _count_hooks(database: Database) -> Counter[str]:

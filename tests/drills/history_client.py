@@ -1,7 +1,8 @@
 """A client that uses the host without end and notes each answer: PORT NAME SEED NOTES [same].
 
 NOTES gets a JSON line once an answer is there, ``{"kind": …, "ids": […]}``, and one for each answer that never came,
-``{"kind": …, "unanswered": COUNT}``. With ``same`` it only guesses passwords of one account.
+``{"kind": …, "unanswered": COUNT}``. With ``same`` it only guesses passwords, of one account after the other, and each
+line names the ``account``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 MOST_ATTEMPTS = 24
+#: Enough to be counted in one row, and so few that most accounts have no request without an answer.
+GUESSES_AN_ACCOUNT = 25
 TIMEOUT_SECONDS = 20
 PAUSE_SECONDS = 0.004
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -24,7 +27,9 @@ def choose_request(random_numbers: random.Random, name: str, guesses: bool) -> t
     """Choose what to do: the kind to be noted, the path, the form and how many entries it makes."""
     if guesses:
         count = random_numbers.randint(1, MOST_ATTEMPTS)
-        return "sign-in", "/same", {"name": f"{name.partition('-')[0]}@example.org", "count": str(count)}, count
+        guesser, _, number = name.partition("-")
+        account = f"{guesser}{int(number) // GUESSES_AN_ACCOUNT}@example.org"
+        return "sign-in", "/same", {"name": account, "count": str(count)}, count
     dice = random_numbers.random()
     if dice < 0.6:
         count = random_numbers.randint(1, MOST_ATTEMPTS)
@@ -59,14 +64,15 @@ def main() -> None:
         while True:
             number += 1
             kind, path, form, entries = choose_request(random_numbers, f"{name}-{number}", guesses)
+            note = {"kind": kind, "account": form["name"]} if guesses else {"kind": kind}
             # Noted first: when this client is ended, its last request counts as one that was not answered.
-            file.write(json.dumps({"kind": kind, "asked": entries}) + "\n")
+            file.write(json.dumps(note | {"asked": entries}) + "\n")
             ids = post(connection, path, form)
             if ids is None:
-                file.write(json.dumps({"kind": kind, "unanswered": entries}) + "\n")
+                file.write(json.dumps(note | {"unanswered": entries}) + "\n")
                 time.sleep(0.05)
             else:
-                file.write(json.dumps({"kind": kind, "ids": ids}) + "\n")
+                file.write(json.dumps(note | {"ids": ids}) + "\n")
                 time.sleep(PAUSE_SECONDS)
 
 

@@ -41,7 +41,7 @@ def main(folder: Path, way: str, count: int) -> None:
         before = measure()
         run(app, pool, record, count)
         after = measure()
-    failures = sum(state_of(app).recorder.failures.values())
+    failures = sum(state_of(app).recorder.failures.totals().values())
     rows = state_of(app).drain.state.rows
     close_host(app)
     print(json.dumps({"before": before, "after": after, "failures": failures, "rows": rows}))

@@ -96,7 +96,7 @@ def drill_fuzz(app: Flask, logs: MelodyLogs, urls: list[str], drill: Drill, *, e
         entries += written
         rejected += len(refused)
     logging.getLogger("melody_logs").setLevel(logging.NOTSET)
-    lost = sum(state.recorder.failures.values())
+    lost = sum(state.recorder.failures.totals().values())
     drill.expect(
         "examples without an exception",
         expected=f"≥ {examples:,}",

@@ -105,6 +105,25 @@ def test_checker_finds_what_is_lost_doubled_and_not_sent(tmp_path: Path, sqlite_
     assert found.repeated_positions == 0
 
 
+def test_checker_finds_a_guess_that_is_counted_twice_behind_unanswered_ones(tmp_path: Path, sqlite_url: str) -> None:
+    database = make_database(sqlite_url)
+    for account, counted in (("exact", 2), ("twice", 3), ("unanswered", 3)):
+        values = {"identity": account, "outcome": "failure", "folded_count": counted}
+        write(database, sign_in(event_id=account, **values))
+    notes = tmp_path / "notes"
+    lines = [
+        *({"kind": "sign-in", "account": account, "asked": 2} for account in ("exact", "twice", "unanswered")),
+        *({"kind": "sign-in", "account": account, "ids": [account] * 2} for account in ("exact", "twice")),
+        {"kind": "sign-in", "account": "unanswered", "asked": 24},
+        {"kind": "sign-in", "account": "unanswered", "ids": ["unanswered"] * 2},
+        {"kind": "sign-in", "account": "unanswered", "unanswered": 24},
+    ]
+    notes.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = compare(database, read_history([notes]))
+    assert (found.missing, found.doubled, found.miscounted) == (0, 0, 1)
+    assert found.surplus <= found.surplus_allowed
+
+
 def run_history(
     drill: Drill, title: str, host: WebHost, server: Server | None, *, faults: int, acks: int, seconds: float
 ) -> None:
@@ -146,6 +165,7 @@ def report(drill: Drill, title: str, found: Comparison, history: History, *, ack
         "refused by record_*": history.refused,
         "acknowledged and lost": found.missing,
         "doubled": found.doubled,
+        "guesses counted twice": found.miscounted,
         "acknowledged mails that are not sent": found.unsent_mails,
         "positions given twice": found.repeated_positions,
     }.items():

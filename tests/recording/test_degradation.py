@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,8 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from melody_logs import MelodyLogs
+from melody_logs.recording import degradation
+from melody_logs.recording.drain import DrainState
 from melody_logs.recording.losses import LossCounter, SparseLog
 from melody_logs.recording.spool_memory import MEMORY_ENTRIES
 from melody_logs.signals import logs_degraded
@@ -89,7 +94,28 @@ def test_rejected_entries_are_told_with_the_next_one(host: tuple[Flask, MelodyLo
     assert told == []
     logs.record_sms(receiver="+15005550006")
     logs.record_sms(receiver="+15005550006")
-    assert [reason for reason, _ in told] == ["1 entries cannot be written and are kept aside"]
+    assert [reason for reason, _ in told] == ["1 entry cannot be written and is kept aside"]
+
+
+def test_trouble_that_threads_see_at_once_is_told_once(
+    host: tuple[Flask, MelodyLogs, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, _, _ = host
+    rejecting = DrainState(dead_letters=2)
+    meeting = threading.Barrier(2)
+    explain = degradation._explain_drain
+
+    def explain_together(drain: DrainState) -> str | None:
+        # Both threads have read what was told, if nothing keeps the second one out.
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.2)
+        return explain(drain)
+
+    monkeypatch.setattr(degradation, "_explain_drain", explain_together)
+    find_news = state_of(app).recorder.degradation.find_news
+    with ThreadPoolExecutor(2) as pool:
+        news = list(pool.map(lambda _: find_news(rejecting, None), range(2)))
+    assert sorted(news, key=str) == ["2 entries cannot be written and are kept aside", None]
 
 
 @pytest.mark.parametrize("trouble", ["disk", "transform", "exclude", "inside"])

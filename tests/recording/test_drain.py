@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -172,6 +174,24 @@ def test_lost_entries_are_reported_once_however_often_it_is_tried(folder: Path, 
         gap = connection.execute(select(Gap.first_at, Gap.last_at, Gap.recorded_at)).one()
     assert gap.first_at <= gap.last_at
     assert abs((gap.recorded_at - gap.last_at).total_seconds()) < 60
+
+
+def test_file_that_is_busy_for_a_moment_is_appended_to_again(folder: Path, sqlite_url: str) -> None:
+    database = make_database(sqlite_url)
+    spool = Spool(folder, destination=database.fingerprint)
+    spool.append("email", make_body("first"))
+    (path,) = folder.glob("*.spool")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert Drain(spool, database).run_once(adopt=False) == 1
+        assert other.execute("SELECT count(*) FROM entry").fetchone() == (1,), "the delete was refused"
+        other.execute("ROLLBACK")
+        spool.append("email", make_body("second"))
+        assert list(folder.glob("*.spool")) == [path]
+        assert Drain(spool, database).run_once(adopt=False) == 1
+        assert other.execute("SELECT count(*) FROM entry").fetchone() == (0,)
+    assert count_marks(database) == {"first": 1, "second": 1}
+    spool.close()
 
 
 def test_big_entries_come_in_batches_of_their_own(folder: Path, database_url: str) -> None:

@@ -234,6 +234,21 @@ def test_recorded_entries_are_announced_and_a_broken_listener_is_harmless(host: 
     assert event_id is not None
 
 
+def test_error_of_ours_in_announcing_an_entry_does_not_lose_it(
+    host: tuple[Flask, MelodyLogs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, logs = host
+
+    def fail() -> bool:
+        raise RuntimeError("our own fault")
+
+    monkeypatch.setattr("melody_logs.recording.announcing.has_app_context", fail)
+    with signals.entry_recorded.connected_to(lambda sender, **payload: None, sender=app), app.app_context():
+        event_id = logs.record_email(receiver="ann@example.org", success=True)
+    assert [row.event_id for row in rows_of(app, "email")] == [event_id]
+    assert state_of(app).recorder.failures.totals() == {}
+
+
 def test_hosts_are_told_when_the_spool_falls_back(tmp_path: Any) -> None:
     blocked = tmp_path / "spool"
     blocked.write_text("a file where the folder should be")

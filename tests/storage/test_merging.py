@@ -57,6 +57,15 @@ def test_batches_in_any_order_give_the_same_count_and_times(database: Database) 
     assert_totals_match(database)
 
 
+def test_mark_that_comes_later_stays_with_those_of_the_counted_row(database: Database) -> None:
+    suspect = "occurred_at:suspect"
+    write(database, attempt(0, agent="First", marks="flood:total"))
+    write(database, attempt(1, marks=suspect), attempt(2, marks=suspect))
+    write(database, attempt(3))
+    (counted,) = read_all(database, "sign-in")
+    assert (counted.folded_count, counted.marks) == (4, f"flood:total {suspect}")
+
+
 def test_attempts_that_meet_in_a_batch_are_one_row(database: Database) -> None:
     write(database, attempt(1), attempt(0, agent="First"), *(attempt(2 + number) for number in range(998)))
     write(database, *(attempt(2000 + number) for number in range(1000)))
