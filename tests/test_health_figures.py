@@ -157,7 +157,7 @@ def test_command_prints_findings_and_figures(apps: list[Flask], sqlite_url: str,
 
 
 @pytest.mark.parametrize("part", ["worker", "beat"])
-def test_worker_that_is_silent_for_five_minutes_is_bad_and_the_commands_do_its_work(
+def test_worker_that_is_silent_for_four_minutes_is_bad_and_the_commands_do_its_work(
     apps: list[Flask], database_url: str, tmp_path: Path, part: str
 ) -> None:
     app, logs = make(apps, database_url, tmp_path=tmp_path, MELODY_LOGS_DRAIN_IN_PROCESS=False)
@@ -167,9 +167,9 @@ def test_worker_that_is_silent_for_five_minutes_is_bad_and_the_commands_do_its_w
         with state.database.write() as connection:
             note_heartbeat(connection, part, state.database.now(connection) - age)
 
-    note_seen(timedelta(minutes=4))
+    note_seen(timedelta(minutes=3))
     assert check_health(state).well
-    note_seen(timedelta(minutes=5, seconds=1))
+    note_seen(timedelta(minutes=4, seconds=1))
     health = check_health(state)
     assert [finding.name for finding in health.findings if finding.level == "bad"] == [part.capitalize()]
     app.config["TESTING"] = False

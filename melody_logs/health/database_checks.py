@@ -17,7 +17,7 @@ from .figures import MOST_PENDING_COUNTED, Figures
 from .findings import Finding, split
 
 #: Older signs of life mean that a part does not work: several times its beat.
-WORKER_SILENT_AFTER = timedelta(minutes=5)
+WORKER_SILENT_AFTER = timedelta(minutes=4)
 LOCATION_LATE_AFTER = timedelta(minutes=10)
 WORKER_REMEDY = (
     "start a worker and beat: those of your own Celery app with beat_schedule(app), or celery -A melody_logs.worker "

@@ -31,7 +31,7 @@ def test_worker_that_never_consumes_again_is_told_and_done_without(
     worker.pause()
     for _ in range(ROWS):
         host.state.recorder.record_sign_in({"identity": "ann@example.org", "success": True, "ip": "81.2.69.142"})
-    # The database's clock goes on by five minutes: what the worker wrote last is as old as that now.
+    # The database's clock goes on by four minutes: what the worker wrote last is as old as that now.
     beat.pause()
     assert find(host, "Worker").level == "good"
     age(host, WORKER_SILENT_AFTER - timedelta(seconds=30))
