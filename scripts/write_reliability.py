@@ -7,9 +7,9 @@ taken from the last one.
 from __future__ import annotations
 
 import json
-import platform
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,9 +51,15 @@ def renew(page: str, figures: Sequence[Figure], run: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f'"{PAGE.name}" has no lines {BEGIN!r} and {END!r} for the table to stand between')
-    seeds = sorted({figure["seed"] for figure in figures})
-    named = f"seed {seeds[0]}" if len(seeds) == 1 else "a seed of its own for each drill"
+    named = name_seeds(figures)
     return f"{before}{BEGIN}\n\n{make_table(figures)}\n{run}, {named}.\n\n{END}{after}"
+
+
+def name_seeds(figures: Sequence[Figure]) -> str:
+    """Name the seed that most figures have, and the drills with another one."""
+    usual = Counter(figure["seed"] for figure in figures).most_common(1)[0][0]
+    others = {figure["drill"]: figure["seed"] for figure in figures if figure["seed"] != usual}
+    return ", ".join([f"seed {usual}", *(f"for {drill} {seed}" for drill, seed in others.items())])
 
 
 def make_table(figures: Sequence[Figure]) -> str:
@@ -70,7 +76,7 @@ def describe_run() -> str:
     from benchmarks.surroundings import describe_machine
 
     server = _version_of_postgresql()
-    return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {describe_machine(server).rstrip('.')}, {platform.release()}"
+    return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {describe_machine(server).rstrip('.')}"
 
 
 def _version_of_postgresql() -> str | None:
