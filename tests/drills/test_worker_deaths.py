@@ -56,7 +56,9 @@ def drill_kills(host: Host, drill: Drill, *, kills: int, rows_a_kill: int) -> No
     worker.wait_until(lambda: count_done(host) == rows, timeout_seconds=2 * most_seconds, what="done")
     recovery_seconds = time.monotonic() - died_at
     note_locations(host, drill, rows)
-    drill.expect("kills that left rows claimed", expected=f"≥ 1 of {kills}", measured=hurt, held=hurt >= 1)
+    if drill.is_long:
+        # Few kills may all come between two batches.
+        drill.expect("kills that left rows claimed", expected=f"≥ 1 of {kills}", measured=hurt, held=hurt >= 1)
     drill.expect(
         "recovery after the last kill" if drill.is_long else "recovery, leases run out at once",
         expected=f"≤ {most_seconds:.0f} s: lease + 1 beat + start",
