@@ -13,12 +13,14 @@ from . import admin, signals
 from .api import register as register_api
 from .cli import create_group
 from .errors import ConfigurationError, NotInitialisedError
-from .integrations import sign_in_views
+from .integrations import sign_in_views, wiring
 from .integrations.host_migrations import hide_tables
 from .integrations.host_routes import refuse_collisions, routes_on, watch_collisions
+from .integrations.integration import Integration
 from .integrations.sign_in_views import Reader, WatchedView
 from .monitoring import routes as monitoring
 from .recording.guard import guarded
+from .recording.outgoing import describing
 from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams, UserId, UserLabels
 from .recording.sending import Sending, sending
@@ -38,6 +40,7 @@ class MelodyLogs:
 
     def __init__(self, app: Flask | None = None, db: Any = None) -> None:
         self._seams = Seams()
+        self._integrations: list[Integration] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
             self.init_app(app, db)
@@ -61,13 +64,14 @@ class MelodyLogs:
             self._apps.add(app)
             app.before_request(guarded(state.drain_thread.ensure_started))
             sign_in_views.install(app, state.recorder)
-            state.receivers = _connect_signals(app, state.recorder)
+            state.receivers.extend(_connect_signals(app, state.recorder))
             app.register_blueprint(admin.create_blueprint(settings))
             app.register_blueprint(monitoring.create_blueprint(settings))
             register_api(app, settings)
         app.cli.add_command(create_group())
         hide_tables(app)
         watch_collisions(app, settings)
+        wiring.install(app, state, self._integrations)
 
     # -- What the host hands in -----------------------------------------------------------------------------------
 
@@ -138,6 +142,29 @@ class MelodyLogs:
             outcome=outcome,
             reason=reason,
         )
+
+    def use(self, *integrations: Integration) -> None:
+        """Connect libraries of the host by name; those that ``MELODY_LOGS_AUTO_INTEGRATE`` finds need no call.
+
+        An integration given here takes the place of the one that would be found. Before ``init_app`` it is kept for the
+        apps to come.
+
+        :raise ConfigurationError: if the library is missing, too old, or set up so that nothing could be recorded.
+        """
+        self._integrations.extend(integrations)
+        for app in list(self._apps):
+            for integration in integrations:
+                wiring.connect(app, state_of(app), integration)
+
+    def describing(self, **facts: Any) -> AbstractContextManager[None]:
+        """Say what the messages are that a connected library sends inside the block.
+
+        :param facts: keywords of :meth:`record_email`, such as *purpose*, *user_id*, *flow_id*, and *secrets*: the
+            exact codes, links and tokens in the message, which are removed in all their encodings before anything is
+            written.
+        :raise TypeError: for a keyword that a message does not have.
+        """
+        return describing(**_known_fields("describing", facts))
 
     # -- What the host records ------------------------------------------------------------------------------------
 

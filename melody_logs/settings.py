@@ -33,6 +33,8 @@ class Settings:
     schema: str = _key("melody_logs", types.identifier, "PostgreSQL schema of the log tables.")
     key: str | None = _key(None, types.optional_text, "Encrypts our secrets; empty: derived from SECRET_KEY.")
 
+    auto_integrate: bool = _key(True, types.boolean, "Find the libraries that the app uses, and connect them.")
+
     writer: str = _key("spool", types.one_of("spool", "direct"), "spool, or direct: written when record_* returns.")
     on_failure: str = _key(
         "continue",

@@ -45,7 +45,13 @@ class State:
     derive_key: Any
     troubles: Troubles = field(default_factory=Troubles)
     #: What is connected to the signals: kept here, and not by the signals, it ends with its app.
-    receivers: tuple[Any, ...] = ()
+    receivers: list[Any] = field(default_factory=list)
+    #: The integrations that are connected, by name.
+    integrations: dict[str, Any] = field(default_factory=dict)
+    #: Those of them that were found, and not asked for by the host.
+    found_integrations: set[str] = field(default_factory=set)
+    #: Why one that was found is not connected, by name.
+    integration_problems: dict[str, str] = field(default_factory=dict)
     #: When the health was last looked at, by the monotonic clock, and what was found.
     seen_health: tuple[float, Health | None] | None = None
 

@@ -62,6 +62,7 @@ TEXTS = dict(
     BIND_KEY="logs",
     SCHEMA="audit",
     KEY="secret",
+    AUTO_INTEGRATE="no",
     WRITER="direct",
     ON_FAILURE="Fail_Closed",
     SPOOL_DIR="/var/spool/app",
@@ -97,7 +98,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds, settings.flood_whole_per_minute) == (7, 0.5, 0)
-    assert len(describe()) == 31, "a new key needs its text form here"
+    assert len(describe()) == 32, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(

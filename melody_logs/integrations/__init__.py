@@ -1,1 +1,5 @@
-"""Connections to what hosts use: one file each."""
+"""The libraries that Flask apps use: ``from melody_logs.integrations import FlaskLogin``."""
+
+from .integration import Integration
+
+__all__ = ["Integration"]

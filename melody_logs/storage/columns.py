@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Float, Integer, MetaData, String, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Float, Index, Integer, MetaData, String, Text, text
 from sqlalchemy.dialects.mysql import DATETIME, DOUBLE, LONGTEXT
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -87,3 +87,16 @@ class Base(DeclarativeBase):
     )
     __table_args__: Any = TABLE_OPTIONS
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}
+
+
+def partial_indexes(table: str, *names: str) -> tuple[Index, ...]:
+    """Index columns that many rows leave empty, without those rows where the database can."""
+    return tuple(
+        Index(
+            f"ix_{table}_{name}",
+            name,
+            postgresql_where=text(f"{name} IS NOT NULL"),
+            sqlite_where=text(f"{name} IS NOT NULL"),
+        )
+        for name in names
+    )

@@ -12,7 +12,11 @@ from ..vocabulary import Kind
 from .client_models import Client as Client
 from .client_models import ClientSecret as ClientSecret
 from .client_models import SigningKey as SigningKey
-from .columns import TABLE_OPTIONS, Base, BigKey, Degrees, LongText
+from .columns import TABLE_OPTIONS, Base, BigKey, Degrees, LongText, partial_indexes
+from .delivery_models import EarlyDelivery as EarlyDelivery
+from .total_models import CountryTotal as CountryTotal
+from .total_models import HourlyTotal as HourlyTotal
+from .total_models import Total as Total
 
 #: Without it, SQLite gives the id of a deleted newest row to the next one.
 _IDS_ONLY_RISE = {"sqlite_autoincrement": True, **TABLE_OPTIONS}
@@ -59,6 +63,9 @@ class MessageColumns(EntryColumns):
     content: Mapped[str | None] = mapped_column(LongText)
     content_type: Mapped[str] = mapped_column(String(32), default="text/plain")
     content_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: What the provider reported later, oldest first: a JSON list of objects with ``status``, ``occurred_at``,
+    #: ``detail``.
+    delivery: Mapped[str | None] = mapped_column(LongText)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -70,6 +77,7 @@ class MessageColumns(EntryColumns):
             Index(None, "status", "recorded_at"),
             Index(None, "receiver", "id"),
             Index(None, "user_id", "id"),
+            *partial_indexes(cls.__tablename__, "provider_message_id", "flow_id"),  # type: ignore[attr-defined]
             _IDS_ONLY_RISE,
         )
 
@@ -143,6 +151,7 @@ class SignInLog(EntryColumns, Base):
         Index(None, "user_id", "id"),
         Index(None, "identity", "id"),
         Index(None, "ip", "id"),
+        *partial_indexes("melody_sign_in_log", "flow_id"),
         _IDS_ONLY_RISE,
     )
 
@@ -180,43 +189,6 @@ class Position(Base):
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
-
-
-class Total(Base):
-    """Rows and bytes that are there now, by kind, event (empty for messages) and outcome or status."""
-
-    __tablename__ = "melody_total"
-
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    event: Mapped[str] = mapped_column(String(32), primary_key=True)
-    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
-    rows: Mapped[int] = mapped_column("row_count", BigInteger)
-    bytes: Mapped[int] = mapped_column("byte_count", BigInteger)
-
-
-class HourlyTotal(Base):
-    """Rows and bytes by kind, UTC hour of ``recorded_at``, event (empty for messages) and outcome or status."""
-
-    __tablename__ = "melody_hourly_total"
-
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    hour: Mapped[datetime] = mapped_column(primary_key=True)
-    event: Mapped[str] = mapped_column(String(32), primary_key=True)
-    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
-    rows: Mapped[int] = mapped_column("row_count", BigInteger)
-    bytes: Mapped[int] = mapped_column("byte_count", BigInteger)
-
-
-class CountryTotal(Base):
-    """Sign-ins by UTC day of ``recorded_at``, country (``ZZ``: not known), event and outcome."""
-
-    __tablename__ = "melody_country_total"
-
-    day: Mapped[datetime] = mapped_column(primary_key=True)
-    country: Mapped[str] = mapped_column(String(2), primary_key=True)
-    event: Mapped[str] = mapped_column(String(32), primary_key=True)
-    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
-    rows: Mapped[int] = mapped_column("row_count", BigInteger)
 
 
 class Job(Base):

@@ -30,7 +30,7 @@ _TABLE: Any = SignInLog.__table__
 def test_short_clean_up_goes_on_at_its_cursor_when_killed(
     database_url: str, drill: Drill, start_process: StartProcess
 ) -> None:
-    drill_clean(database_url, drill, start_process, copies=20, kills=3)
+    drill_clean(database_url, drill, start_process, copies=20, kills=3, at_least=1)
 
 
 @pytest.mark.drills
@@ -38,11 +38,14 @@ def test_short_clean_up_goes_on_at_its_cursor_when_killed(
 def test_clean_up_of_a_million_rows_survives_ten_kills(
     postgresql_url: str, drill: Drill, start_process: StartProcess
 ) -> None:
-    drill_clean(postgresql_url, drill, start_process, copies=1_000, kills=10)
+    drill_clean(postgresql_url, drill, start_process, copies=1_000, kills=10, at_least=10)
 
 
-def drill_clean(url: str, drill: Drill, start_process: StartProcess, *, copies: int, kills: int) -> None:
-    """Kill the cleaning process again and again; whoever held its lease is dead, so the lease ends at once."""
+def drill_clean(url: str, drill: Drill, start_process: StartProcess, *, copies: int, kills: int, at_least: int) -> None:
+    """Kill the cleaning process again and again; whoever held its lease is dead, so the lease ends at once.
+
+    A quick machine may be done before the last of a few kills: *at_least* so many have to meet it at work.
+    """
     database = make_database(url)
     old, new = fill(database, copies)
     with database.read() as connection:
@@ -60,7 +63,7 @@ def drill_clean(url: str, drill: Drill, start_process: StartProcess, *, copies: 
         assert cleaner.wait(timeout_seconds=600) == 0
     note_clean(database, drill, read(database, job.id), cutoff, old, new + len(inserted))
     in_time = sum(job.is_active for job in left[1:])
-    drill.expect("kills before its end", expected=kills, measured=in_time, held=in_time == kills)
+    drill.expect("kills before its end", expected=f"≥ {at_least}", measured=in_time, held=in_time >= at_least)
     places = [job.cursor for job in left]
     drill.expect("cursor after each kill", expected="never back", measured=shown(places), held=places == sorted(places))
     database.close()

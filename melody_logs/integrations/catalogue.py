@@ -1,0 +1,7 @@
+"""Every integration that is found by itself, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from .integration import Integration
+
+FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = ()
