@@ -16,6 +16,7 @@ COMMANDS = {
     "health": ("health", "health"),
     "import": ("importing", "import_group"),
     "locate": ("maintenance", "locate"),
+    "relocate": ("relocating", "relocate"),
 }
 
 
