@@ -11,7 +11,7 @@ from .errors import ConfigurationError
 from .setting_types import RetentionPolicy
 
 PREFIX = "MELODY_LOGS_"
-_SECRET = ("key", "database_uri", "health_token")
+_SECRET = ("key", "database_uri", "health_token", "maxmind_license_key")
 
 
 def _key(default: Any, parse: Callable[[Any], Any], help: str, unit: str = "") -> Any:
@@ -61,6 +61,10 @@ class Settings:
     )
 
     geoip_database: tuple[str, ...] = _key((), types.paths, "GeoIP files (City, Country, ASN); empty: bundled table.")
+    maxmind_account_id: str | None = _key(
+        None, types.optional_text, "MaxMind account whose location files are downloaded by geoip update."
+    )
+    maxmind_license_key: str | None = _key(None, types.optional_text, "Licence key of that account.")
     location_headers: str | None = _key(
         None,
         types.optional_one_of("cloudflare", "cloudfront", "vercel", "app_engine"),

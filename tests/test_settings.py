@@ -77,6 +77,8 @@ TEXTS = dict(
     CLEAN_DAYS=" 7 ",
     RETENTION='[{"kind": "sign-in", "days": "365"}]',
     GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
+    MAXMIND_ACCOUNT_ID="123456",
+    MAXMIND_LICENSE_KEY="abcdefgh12345678",
     LOCATION_HEADERS="Cloudflare",
     ADMIN_PREFIX="/logs",
     BASE_TEMPLATE="layout.html",
@@ -98,7 +100,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
     assert (settings.clean_days, settings.drain_interval_seconds, settings.flood_whole_per_minute) == (7, 0.5, 0)
-    assert len(describe()) == 32, "a new key needs its text form here"
+    assert len(describe()) == 34, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
 from .forking import notice_fork
 from .losses import SparseLog
+from .observing import tell_observers
 from .request_facts import read_request_facts
 from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
@@ -233,6 +234,7 @@ class Recorder:
         except Exception as error:
             self._give_up(kind, error, strict)
             return None
+        tell_observers(entry)
         self.signals.send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         return entry
 
