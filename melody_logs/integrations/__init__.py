@@ -1,5 +1,6 @@
 """The libraries that Flask apps use: ``from melody_logs.integrations import FlaskLogin``."""
 
+from .flask_login import FlaskLogin
 from .integration import Integration
 
-__all__ = ["Integration"]
+__all__ = ["FlaskLogin", "Integration"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .flask_login import FlaskLogin
 from .integration import Integration
 
-FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = ()
+FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (FlaskLogin,)

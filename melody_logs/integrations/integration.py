@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask, appcontext_pushed, current_app, has_app_context
 
 from ..errors import ConfigurationError
+from ..recording.guard import guarded
 from ..state import EXTENSION_KEY, State, state_of
 
 #: The apps of this process that have integrations.
@@ -89,6 +90,25 @@ def state_with(name: str) -> State | None:
         return state if state is not None and name in state.integrations else None
     found = [state for app in APPS if name in (state := state_of(app)).integrations]
     return found[0] if len(found) == 1 else None
+
+
+def when_ready(app: Flask, state: State, is_ready: Callable[[], bool], connect: Callable[[], None]) -> None:
+    """Call *connect* once, now or as soon as *is_ready*: an extension may be initialised after ``logs.use()``.
+
+    It is asked whenever the app is entered.
+    """
+    if is_ready():
+        connect()
+        return
+
+    @guarded
+    def look(sender: object = None, **_: Any) -> None:
+        if is_ready():
+            appcontext_pushed.disconnect(look, sender=app)
+            connect()
+
+    appcontext_pushed.connect(look, sender=app)
+    state.receivers.append(look)
 
 
 def _version_numbers(version: str) -> tuple[int, ...]:

@@ -67,27 +67,28 @@ def read_rows(app: Flask, kind: Any) -> list[Any]:
 def test_flask_login(host: tuple[Flask, MelodyLogs]) -> None:
     app, logs = host
     manager = LoginManager(app)
+    manager.login_view = "auth.login"
     manager.user_loader(lambda user_id: Account() if user_id == "7" else None)
 
     @app.post("/login", endpoint="auth.login")
     def login() -> Any:
         if request.form["password"] != "right":
+            g.sign_in_failure = "wrong_password"
             return "wrong"
         login_user(Account())
         return redirect("/")
 
     app.add_url_rule("/logout", "logout", lambda: str(logout_user()))
-    names = follow_recipe("Flask-Login", logs=logs)
+    follow_recipe("Flask-Login", logs=logs)
     client = app.test_client()
     for password in ("wrong", "right"):
         client.post("/login", data={"email": ADDRESS, "password": password})
     client.get("/logout")
-    assert [(row.event, row.outcome, row.user_id, row.identity) for row in read_rows(app, "sign-in")] == [
-        ("sign_in", "failure", None, ADDRESS),
-        ("sign_in", "success", "7", ADDRESS),
-        ("sign_out", "success", "7", ADDRESS),
+    assert [(row.event, row.outcome, row.user_id, row.identity, row.reason) for row in read_rows(app, "sign-in")] == [
+        ("sign_in", "failure", None, ADDRESS, "wrong_password"),
+        ("sign_in", "success", "7", ADDRESS, None),
+        ("sign_out", "success", "7", ADDRESS, None),
     ]
-    assert callable(names["record_sign_out"])
 
 
 def make_secured_host(app: Flask, mail_port: int, mail_util: type) -> FlaskClient:
