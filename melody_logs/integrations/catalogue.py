@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .flask_login import FlaskLogin
+from .flask_security import FlaskSecurity
 from .integration import Integration
 
-FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (FlaskLogin,)
+FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (FlaskSecurity, FlaskLogin)

@@ -29,6 +29,8 @@ class Integration:
     name: ClassVar[str]
     #: The distribution to install, and the module to import.
     distribution: ClassVar[str]
+    #: Further names under which the same library is published.
+    other_distributions: ClassVar[tuple[str, ...]] = ()
     module: ClassVar[str]
     #: The extra of melody_logs that brings it; None for the standard library.
     extra: ClassVar[str | None] = None
@@ -50,18 +52,26 @@ class Integration:
         """
         if not self.distribution:
             return
-        try:
-            found = metadata.version(self.distribution)
-        except metadata.PackageNotFoundError:
+        found = self.find_version()
+        if found is None:
             raise ConfigurationError(
                 f'{type(self).__name__}() needs "{self.distribution}", which is not installed: {self._remedy()}'
-            ) from None
+            )
         if _version_numbers(found) < self.least_version:
             least = ".".join(map(str, self.least_version))
             raise ConfigurationError(
                 f'{type(self).__name__}() needs "{self.distribution}" {least} or newer; {found} is installed: '
                 + self._remedy()
             )
+
+    def find_version(self) -> str | None:
+        """Give the version of the library that is installed; None if it is not, or belongs to Python."""
+        for name in (self.distribution, *self.other_distributions):
+            try:
+                return metadata.version(name)
+            except (metadata.PackageNotFoundError, ValueError):
+                continue
+        return None
 
     def connect(self, app: Flask, state: State) -> None:
         """Connect the library of *app*. Called once for each app, after :meth:`check`.
