@@ -125,15 +125,16 @@ class Recorder:
         event_id: str | None = None,
         amends: bool = False,
         strict: bool = False,
+        news: frozenset[str] = frozenset(),
     ) -> str | None:
-        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it."""
+        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it and the *news*."""
         if not self.settings.is_enabled(kind):
             return None
 
         def build(fields: Mapping[str, Any]) -> Entry:
             if event_id is not None:
                 # Only now: the host's transform sees the whole message both times.
-                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
+                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE - news}
             return build_message(
                 kind,
                 fields,
