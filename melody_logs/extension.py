@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, has_app_context
 
-from . import admin, signals
+from . import admin, deliveries, signals
 from .api import register as register_api
 from .cli import create_group
 from .errors import ConfigurationError, NotInitialisedError
@@ -68,6 +68,7 @@ class MelodyLogs:
             app.register_blueprint(admin.create_blueprint(settings))
             app.register_blueprint(monitoring.create_blueprint(settings))
             register_api(app, settings)
+            deliveries.register(app, settings)
         app.cli.add_command(create_group())
         hide_tables(app)
         watch_collisions(app, settings)

@@ -256,7 +256,7 @@ class Recorder:
         waits = self.direct_timeout_seconds is not None
         number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
         lost = number is None and not strict
-        is_written = self._follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
+        is_written = self.follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
         is_kept = number is not None and not (strict and not is_written and self.spool.withdraw(number))
         if not is_kept:
             self.flood.forget(entry)
@@ -264,7 +264,7 @@ class Recorder:
             self._refuse(entry.kind, self.spool.find_refusal() or "this thread is at work in the spool")
         return is_kept
 
-    def _follow_up(self, number: int | None, loss: str | None) -> bool:
+    def follow_up(self, number: int | None, loss: str | None) -> bool:
         """Wake the drain and tell the host of troubles; say whether the entry *number* is in the database.
 
         Only the direct writer waits for that. An error of ours in here is logged: it does not lose what was appended.

@@ -26,9 +26,9 @@ from .columns import UtcDateTime
 from .database import Database
 from .location_choice import LOCATION_COLUMNS, LocationResult, choose_location, measure_location
 from .models import LocationClaim, SignInLog
+from .positions import allocate_positions
 from .rows import is_one_of, is_one_of_text, records_of, to_records, to_text, update_rows
 from .totals import TotalsChange
-from .writer import allocate_positions
 
 MOST_ATTEMPTS = 5
 _TABLE: Any = SignInLog.__table__
