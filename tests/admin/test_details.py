@@ -20,7 +20,7 @@ Read = Callable[..., str]
 #: How the icon of many begins.
 LAYERS = '<path d="M8 2l6 3.2-6 3.2-6-3.2z'
 #: Inner state of finding the location, and what is shown as something else.
-NOT_SHOWN = {"user_id_is_integer", "geo_attempts", "geo_state", "content", "samples"}
+NOT_SHOWN = {"user_id_is_integer", "geo_attempts", "geo_state", "content", "samples", "delivery"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
