@@ -17,7 +17,6 @@ from melody_logs import MelodyLogs
 from melody_logs.errors import ConfigurationError
 from melody_logs.integrations import Integration, catalogue, wiring
 from melody_logs.integrations.integration import state_with
-from melody_logs.integrations.wrapping import unwrap, wrap_once
 from melody_logs.recording.recorder import Recorder
 from melody_logs.state import State, state_of
 from tests.hosts import close_host, make_host
@@ -235,26 +234,6 @@ def test_without_a_context_the_only_app_that_has_it_is_meant(make_app: Any) -> N
     assert state_with("rare") is None
     with second.app_context():
         assert state_with("rare") is state_of(second)
-
-
-def test_a_function_of_a_library_is_wrapped_once_and_put_back() -> None:
-    class Library:
-        def send(self, text: str) -> str:
-            return text
-
-    def make(send: Any) -> Any:
-        return lambda self, text: f"<{send(self, text)}>"
-
-    original = Library.send
-    for _ in range(2):
-        wrap_once(Library, "send", make)
-    assert Library().send("hello") == "<hello>"
-    assert Library.send.__name__ == "send"
-    unwrap(Library, "send")
-    unwrap(Library, "send")
-    assert Library.send is original
-    with pytest.raises(AttributeError):
-        wrap_once(Library, "receive", make)
 
 
 def test_an_error_of_ours_in_a_receiver_stays_with_us(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
