@@ -63,7 +63,7 @@ class MelodyLogs:
             app.extensions[EXTENSION_KEY] = state
             self._apps.add(app)
             app.before_request(guarded(state.drain_thread.ensure_started))
-            sign_in_views.install(app, state.recorder)
+            sign_in_views.install(app, state.recorder, state.answer_watchers)
             state.receivers.extend(_connect_signals(app, state.recorder))
             app.register_blueprint(admin.create_blueprint(settings))
             app.register_blueprint(monitoring.create_blueprint(settings))

@@ -1,5 +1,8 @@
 """The libraries that Flask apps use: ``from melody_logs.integrations import FlaskLogin``."""
 
+from .authlib import Authlib
+from .flask_httpauth import FlaskHTTPAuth
+from .flask_jwt_extended import FlaskJWTExtended
 from .integration import Integration
 
-__all__ = ["Integration"]
+__all__ = ["Authlib", "FlaskHTTPAuth", "FlaskJWTExtended", "Integration"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .authlib import Authlib
+from .flask_httpauth import FlaskHTTPAuth
+from .flask_jwt_extended import FlaskJWTExtended
 from .integration import Integration
 
-FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = ()
+FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (Authlib, FlaskJWTExtended, FlaskHTTPAuth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +28,7 @@ LARGEST_BODY_BYTES = 1024 * 1024
 _NAME = "_melody_logs_watched"
 
 Reader = str | Callable[[], Any]
+Watcher = Callable[[Response], object]
 T = TypeVar("T")
 
 
@@ -54,14 +55,16 @@ class WatchedView:
 
 @dataclass(slots=True)
 class _Watched:
-    """What was seen of a request to a watched view: who was signed in before it, and whether it has been noted."""
+    """What was seen of a request: who was signed in before it, and whether it has been noted, or was refused."""
 
     user_before: Any = None
     is_noted: bool = False
 
 
-def install(app: Flask, recorder: Recorder) -> None:
+def install(app: Flask, recorder: Recorder, watchers: Iterable[Watcher] = ()) -> None:
     """Hook into the requests of *app*; the views are looked up in the recorder's seams at each request.
+
+    Each of the *watchers* gets the answer of each request once, after a watched view is noted; none may raise.
 
     Our hooks stand first in the lists, whenever ``init_app`` is called: so the first one runs before a hook of the host
     that signs somebody in or answers itself, and the others, which Flask runs in reverse, after all that add a fact.
@@ -73,26 +76,32 @@ def install(app: Flask, recorder: Recorder) -> None:
         current = _current_request()
         if _watched_view(views, current) is None:
             return
-        watched = _watched(current)
-        watched.user_before = _attempted(_session_user, "the user before the request")
-        try:
-            recorder.require_log("sign-in")
-        except LogUnavailable:
-            # The host has been told so: the attempt is not noted as well.
-            watched.is_noted = True
-            raise
+        _watched(current).user_before = _attempted(session_user, "the user before the request")
+        require_log(recorder)
 
     def finish(response: Response) -> Response:
-        _finish(recorder, views, response)
+        _finish(recorder, views, watchers, response)
         return response
 
     @guarded
     def finish_after_exception(error: BaseException | None) -> None:
-        _finish(recorder, views, None if error is None else Response(status=_status_of(error)))
+        _finish(recorder, views, watchers, None if error is None else Response(status=_status_of(error)))
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
+
+
+def require_log(recorder: Recorder) -> None:
+    """Ask, before this request signs somebody in, whether that can be logged.
+
+    :raise LogUnavailable: if it cannot and the app fails closed. The host is told so: the attempt is not noted as well.
+    """
+    try:
+        recorder.require_log("sign-in")
+    except LogUnavailable:
+        _watched(_current_request()).is_noted = True
+        raise
 
 
 def _status_of(error: BaseException) -> int:
@@ -117,14 +126,19 @@ def _watched(current: Any) -> _Watched:
 
 
 @guarded
-def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
+def _finish(
+    recorder: Recorder, views: Mapping[str, WatchedView], watchers: Iterable[Watcher], response: Response | None
+) -> None:
     try:
         if response is not None:
             current = _current_request()
             view = _watched_view(views, current)
-            if view is not None and not _watched(current).is_noted:
+            if (view is not None or watchers) and not _watched(current).is_noted:
                 _watched(current).is_noted = True
-                _note(recorder, view, response)
+                if view is not None:
+                    _note(recorder, view, response)
+                for watch in watchers:
+                    watch(response)
         recorder.finish_request()
     except Exception:
         recorder.lose("sign-in")
@@ -134,7 +148,7 @@ def _note(recorder: Recorder, view: WatchedView, response: Response) -> None:
     outcome = _read_outcome(view, response)
     fields: dict[str, Any] = {
         "event": view.event,
-        "identity": _attempted(lambda: _read_identity(view.identity), 'the identity at "%s"', view.endpoint),
+        "identity": _attempted(lambda: read_identity(view.identity), 'the identity at "%s"', view.endpoint),
         "method": view.method,
         "outcome": outcome,
     }
@@ -170,7 +184,7 @@ def _read_outcome(view: WatchedView, response: Response) -> str:
 def _has_succeeded(view: WatchedView, response: Response) -> bool:
     if response.status_code >= 400:
         return False
-    user = _session_user()
+    user = session_user()
     if user is not None and user != _watched(_current_request()).user_before:
         return True
     location = _redirects_to(response)
@@ -199,7 +213,8 @@ def _leads_back(view: WatchedView, location: str) -> bool:
     return path in own
 
 
-def _read_identity(reader: Reader) -> Any:
+def read_identity(reader: Reader) -> Any:
+    """Read what was typed as a name: the field of that name in the form or JSON body, or what a function returns."""
     if callable(reader):
         return reader()
     if not _is_body_at_hand():
@@ -222,12 +237,13 @@ def _is_body_at_hand() -> bool:
 def _read_user_id(view: WatchedView) -> Any:
     if view.user_id is not None:
         return view.user_id()
-    user = _session_user()
+    user = session_user()
     # Who signs out is in the session no more.
     return _watched(_current_request()).user_before if user is None else user
 
 
-def _session_user() -> Any:
+def session_user() -> Any:
+    """Give the id of the user who is signed in by the session; None without one. The session stays unmarked."""
     # Past the proxy where possible: it would mark the session as used, and the answer would vary by cookie.
     opened: Any = getattr(request_ctx, "_session", None)
     opened = session if opened is None else opened
