@@ -44,6 +44,7 @@ class Authlib(Integration):
     :param outcome: gets the answer to a callback whose token was right, and returns a bool or one of the vocabulary's
         outcomes. By default it failed if the answer is an error, or a page or redirect with a flashed message, while
         nothing was kept in the session; with Flask-Login, if the session has no user.
+    :param reason: gets the answer to such a callback that did not succeed and returns why.
     """
 
     name = "authlib"
@@ -54,10 +55,15 @@ class Authlib(Integration):
     records: ClassVar[str] = "sign-ins through OAuth and OpenID Connect providers"
 
     def __init__(
-        self, *, user_id: Callable[[], Any] | None = None, outcome: Callable[[Response], Any] | None = None
+        self,
+        *,
+        user_id: Callable[[], Any] | None = None,
+        outcome: Callable[[Response], Any] | None = None,
+        reason: Callable[[Response], Any] | None = None,
     ) -> None:
         self.user_id = user_id
         self.outcome = outcome
+        self.reason = reason
 
     def is_used(self, app: Flask) -> bool:
         """Say whether an ``OAuth`` registry is initialised on *app*."""
@@ -201,7 +207,11 @@ def _judge(state: State, response: Response) -> None:
         return
     integration: Authlib = state.integrations[Authlib.name]
     outcome = _read_outcome(integration, exchange, response)
-    fields = {"outcome": outcome, "user_id": _read_user_id(integration) if outcome == "success" else None}
+    fields: dict[str, Any] = {"outcome": outcome}
+    if outcome == "success":
+        fields["user_id"] = _read_user_id(integration)
+    elif integration.reason is not None:
+        fields["reason"] = guarded(integration.reason)(response)
     state.recorder.note_sign_in(fields, only_missing=True)
 
 

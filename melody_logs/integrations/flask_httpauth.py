@@ -148,20 +148,20 @@ def _are_credentials(auth: Any, credentials: Any) -> bool:
 
 @guarded
 def _note_failure(state: State, method: str, credentials: Any) -> None:
-    _visits_of(state).end(_visitor(credentials))
+    _visits_of(state).end(_visitor(state, credentials))
     state.recorder.note_sign_in({"method": method, "outcome": "failure", "identity": credentials.username})
 
 
 @guarded
 def _note_success(state: State, method: str, credentials: Any, user: Any) -> None:
     integration: FlaskHTTPAuth = state.integrations[FlaskHTTPAuth.name]
-    is_new = integration.visits.begins(_visitor(credentials))
+    is_new = integration.visits.begins(_visitor(state, credentials))
     if not is_new and request.endpoint not in integration.endpoints:
         return
     try:
         require_log(state.recorder)
     except LogUnavailable:
-        integration.visits.end(_visitor(credentials))
+        integration.visits.end(_visitor(state, credentials))
         raise
     state.recorder.note_sign_in({"method": method, "outcome": "success", **_name_user(integration, credentials, user)})
 
@@ -171,11 +171,12 @@ def _visits_of(state: State) -> Visits:
     return visits
 
 
-def _visitor(credentials: Any) -> int:
-    """Tell visitors apart; nothing that they sent is kept."""
+def _visitor(state: State, credentials: Any) -> int:
+    """Tell visitors apart, also those of several apps; nothing that they sent is kept."""
     network = network_of(canonical_address(request.remote_addr))
     agent = request.headers.get("User-Agent")
-    return hash((credentials.type, credentials.username, getattr(credentials, "token", None), network, agent))
+    who = (credentials.type, credentials.username, getattr(credentials, "token", None))
+    return hash((id(state), *who, network, agent))
 
 
 def _name_user(integration: FlaskHTTPAuth, credentials: Any, user: Any) -> dict[str, Any]:

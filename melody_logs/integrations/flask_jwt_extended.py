@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Flask, Response, current_app, has_request_context, request
+from flask import Flask, Response, request
 
 from ..recording.guard import guarded
 from ..recording.seams import read_user_id
 from ..state import State
-from .integration import Integration, state_with
-from .sign_in_views import Reader, read_identity, require_log
-from .wrapping import wrap_once
+from .integration import Integration
+from .jwt_tokens import INTEGRATION, Tokens, current_tokens, subject_of, watch_tokens
+from .sign_in_views import Reader, read_identity
 
-_NAME = "_melody_logs_tokens"
 #: The fields in which login forms and JSON bodies have the name, the likeliest first.
 IDENTITY_FIELDS = ("email", "username", "login", "identity")
 _MAKERS = frozenset({"create_access_token", "create_refresh_token"})
@@ -49,9 +46,10 @@ class FlaskJWTExtended(Integration):
     :param method: how users sign in at these views.
     :param outcome: gets the answer of a view that signs in, and returns a bool or one of the vocabulary's outcomes, or
         None: then it succeeded if a token was made and the answer is no error.
+    :param reason: gets the answer to a sign-in that did not succeed and returns why.
     """
 
-    name = "flask-jwt-extended"
+    name = INTEGRATION
     distribution = "flask-jwt-extended"
     module = "flask_jwt_extended"
     extra = "flask-jwt-extended"
@@ -66,14 +64,16 @@ class FlaskJWTExtended(Integration):
         identity: Reader | None = None,
         method: str | None = "password",
         outcome: Callable[[Response], Any] | None = None,
+        reason: Callable[[Response], Any] | None = None,
     ) -> None:
         self.endpoints = _names(endpoint)
         self.logout_endpoints = _names(logout_endpoint)
         self.identity = identity
         self.method = method
         self.outcome = outcome
-        #: Whether a view signs in, by endpoint, as far as that is known.
-        self.seen: dict[str, bool] = {}
+        self.reason = reason
+        #: Whether a view signs in, by app and endpoint, as far as that is known.
+        self._seen: weakref.WeakKeyDictionary[Flask, dict[str, bool]] = weakref.WeakKeyDictionary()
 
     def is_used(self, app: Flask) -> bool:
         """Say whether a ``JWTManager`` is initialised on *app*."""
@@ -81,11 +81,7 @@ class FlaskJWTExtended(Integration):
 
     def connect(self, app: Flask, state: State) -> None:
         """Wrap what makes and reads tokens, once a process, and look at the answers of *app*."""
-        from flask_jwt_extended import JWTManager, view_decorators
-
-        wrap_once(JWTManager, "_encode_jwt_from_config", _watch_making)
-        # jwt_required() and verify_jwt_in_request() both look it up in their module at each call.
-        wrap_once(view_decorators, "_decode_jwt_from_request", _watch_reading)
+        watch_tokens()
 
         @guarded
         def judge(response: Response) -> None:
@@ -110,25 +106,18 @@ class FlaskJWTExtended(Integration):
                 'logs.use(FlaskJWTExtended(logout_endpoint="auth.logout"))'
             )
 
-    def signs_in(self, app: Flask, endpoint: str | None) -> bool:
+    def signs_in(self, app: Flask, endpoint: str) -> bool:
         """Say whether the view of *endpoint* is known to give out tokens."""
-        if endpoint is None:
+        if endpoint not in app.view_functions:
             return False
-        known = self.seen.get(endpoint)
-        if known is None and endpoint in app.view_functions:
-            known = self.seen[endpoint] = _makes_tokens(app.view_functions[endpoint])
-        return known is True
+        seen = self._seen.setdefault(app, {})
+        if endpoint not in seen:
+            seen[endpoint] = _makes_tokens(app.view_functions[endpoint])
+        return seen[endpoint]
 
-
-@dataclass(slots=True)
-class _Tokens:
-    """What a request did with tokens: made some for a subject, brought one, brought one that was refused."""
-
-    subject: Any = None
-    is_made: bool = False
-    brought: Any = None
-    is_refreshing: bool = False
-    refusal: Exception | None = None
+    def learn(self, app: Flask, endpoint: str) -> None:
+        """Note that a view has given out tokens."""
+        self._seen.setdefault(app, {})[endpoint] = True
 
 
 def _names(given: str | Iterable[str]) -> frozenset[str]:
@@ -145,93 +134,18 @@ def _makes_tokens(view: Any) -> bool:
     return code is not None and not _MAKERS.isdisjoint(code.co_names)
 
 
-def _watch_making(original: Callable[..., str]) -> Callable[..., str]:
-    def encode(manager: Any, *args: Any, **kwargs: Any) -> str:
-        tokens = _find_tokens()
-        if tokens is None:
-            return original(manager, *args, **kwargs)
-        _require_log()
-        token = original(manager, *args, **kwargs)
-        _note_made(tokens, token)
-        return token
-
-    return encode
-
-
-def _watch_reading(original: Callable[..., Any]) -> Callable[..., Any]:
-    def decode(locations: Any, fresh: Any, *args: Any, **kwargs: Any) -> Any:
-        tokens = _find_tokens()
-        if tokens is None:
-            return original(locations, fresh, *args, **kwargs)
-        is_refresh = bool(args[0] if args else kwargs.get("refresh"))
-        tokens.is_refreshing |= is_refresh
-        try:
-            found = original(locations, fresh, *args, **kwargs)
-        except Exception as error:
-            tokens.refusal = error
-            raise
-        _note_brought(tokens, found)
-        return found
-
-    return decode
-
-
-@guarded
-def _find_tokens() -> _Tokens | None:
-    """Give what is known of the tokens of this request; None if nothing is to be recorded."""
-    state = state_with(FlaskJWTExtended.name)
-    if state is None or not state.settings.enable_sign_in_log or not has_request_context():
-        return None
-    current: Any = request._get_current_object()  # type: ignore[attr-defined]
-    tokens: _Tokens | None = getattr(current, _NAME, None)
-    if tokens is None:
-        tokens = _Tokens()
-        setattr(current, _NAME, tokens)
-    return tokens
-
-
-def _require_log() -> None:
-    state = state_with(FlaskJWTExtended.name)
-    if state is not None:
-        require_log(state.recorder)
-
-
-@guarded
-def _note_made(tokens: _Tokens, token: str) -> None:
-    tokens.is_made = True
-    tokens.subject = _subject_of(_read_claims(token))
-
-
-@guarded
-def _note_brought(tokens: _Tokens, found: Any) -> None:
-    tokens.brought = found[0]
-
-
-def _read_claims(token: str) -> dict[str, Any]:
-    """Read the claims of a token that was just made: RFC 7519, section 3."""
-    payload = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims
-
-
-def _subject_of(claims: Any) -> Any:
-    subject = claims.get(current_app.config["JWT_IDENTITY_CLAIM"]) if isinstance(claims, dict) else None
-    return subject if isinstance(subject, str | int) and not isinstance(subject, bool) else None
-
-
 def _judge(app: Flask, state: State, response: Response) -> None:
     """Note what this request was, now that its answer is known."""
     if not state.settings.enable_sign_in_log:
         return
     integration: FlaskJWTExtended = state.integrations[FlaskJWTExtended.name]
-    current: Any = request._get_current_object()  # type: ignore[attr-defined]
-    tokens: _Tokens = getattr(current, _NAME, None) or _Tokens()
-    if current.endpoint in integration.logout_endpoints:
+    tokens, endpoint = current_tokens(), request.endpoint
+    if endpoint in integration.logout_endpoints:
         fields = _sign_out(tokens, response)
     elif tokens.is_refreshing:
         fields = _refresh(tokens, response)
-    elif tokens.brought and current.endpoint not in integration.endpoints:
-        is_own = tokens.is_made and tokens.subject == _subject_of(tokens.brought)
+    elif tokens.brought and endpoint not in integration.endpoints:
+        is_own = tokens.is_made and tokens.subject == subject_of(tokens.brought)
         fields = _refresh(tokens, response) if is_own else None
     else:
         fields = _sign_in(app, integration, tokens, response)
@@ -239,41 +153,40 @@ def _judge(app: Flask, state: State, response: Response) -> None:
         state.recorder.note_sign_in(fields, only_missing=True)
 
 
-def _sign_out(tokens: _Tokens, response: Response) -> dict[str, Any] | None:
+def _sign_out(tokens: Tokens, response: Response) -> dict[str, Any] | None:
     if not tokens.brought or response.status_code >= 400:
         return None
-    user_id = read_user_id(_subject_of(tokens.brought))
+    user_id = read_user_id(subject_of(tokens.brought))
     return {"event": "sign_out", "outcome": "success", "method": "token", "user_id": user_id}
 
 
-def _refresh(tokens: _Tokens, response: Response) -> dict[str, Any] | None:
+def _refresh(tokens: Tokens, response: Response) -> dict[str, Any] | None:
     fields: dict[str, Any] = {"event": "token_refresh", "method": "token"}
     if response.status_code < 400:
-        subject = _subject_of(tokens.brought) or tokens.subject
+        subject = subject_of(tokens.brought) or tokens.subject
         return fields | {"outcome": "success", "user_id": read_user_id(subject)} if tokens.is_made else None
-    word = type(tokens.refusal).__name__
     # Whoever brings no token has not tried.
-    if word == "NoAuthorizationError":
+    if tokens.refusal == "NoAuthorizationError":
         return None
-    reason = None if tokens.refusal is None else _REASONS.get(word, "invalid_token")
-    subject = _subject_of(tokens.brought or getattr(tokens.refusal, "jwt_data", None))
+    reason = None if tokens.refusal is None else _REASONS.get(tokens.refusal, "invalid_token")
+    subject = subject_of(tokens.brought or tokens.refused)
     return fields | {"outcome": "failure", "reason": reason, "user_id": read_user_id(subject)}
 
 
-def _sign_in(app: Flask, integration: FlaskJWTExtended, tokens: _Tokens, response: Response) -> dict[str, Any] | None:
+def _sign_in(app: Flask, integration: FlaskJWTExtended, tokens: Tokens, response: Response) -> dict[str, Any] | None:
     if not tokens.is_made and not _has_tried(app, integration, tokens, response):
         return None
-    endpoint = request.endpoint
-    if tokens.is_made and endpoint is not None and response.status_code < 400:
-        integration.seen[endpoint] = True
+    if tokens.is_made and request.endpoint is not None and response.status_code < 400:
+        integration.learn(app, request.endpoint)
     outcome = _read_outcome(integration, tokens, response)
     fields = {"outcome": outcome, "method": integration.method, "identity": _read_typed(integration)}
     if outcome == "success":
         return fields | {"user_id": read_user_id(tokens.subject)}
-    return fields | {"reason": "rate_limited" if response.status_code == 429 else None}
+    said = guarded(integration.reason)(response) if integration.reason is not None else None
+    return fields | {"reason": "rate_limited" if said is None and response.status_code == 429 else said}
 
 
-def _has_tried(app: Flask, integration: FlaskJWTExtended, tokens: _Tokens, response: Response) -> bool:
+def _has_tried(app: Flask, integration: FlaskJWTExtended, tokens: Tokens, response: Response) -> bool:
     """Say whether a request in which no token was made was meant to sign in."""
     if request.method != "POST":
         return False
@@ -281,7 +194,7 @@ def _has_tried(app: Flask, integration: FlaskJWTExtended, tokens: _Tokens, respo
         return request.endpoint in integration.endpoints
     # A view that is only thought to sign in may do other things, and refuse a body for other reasons.
     is_refusal = response.status_code in (400, 401, 403, 429) or response.status_code >= 500
-    return is_refusal and tokens.refusal is None and integration.signs_in(app, request.endpoint)
+    return is_refusal and tokens.refusal is None and integration.signs_in(app, request.endpoint or "")
 
 
 @guarded
@@ -291,7 +204,7 @@ def _read_typed(integration: FlaskJWTExtended) -> Any:
     return next((typed for name in IDENTITY_FIELDS if (typed := read_identity(name))), None)
 
 
-def _read_outcome(integration: FlaskJWTExtended, tokens: _Tokens, response: Response) -> str:
+def _read_outcome(integration: FlaskJWTExtended, tokens: Tokens, response: Response) -> str:
     said = guarded(integration.outcome)(response) if integration.outcome is not None else None
     if isinstance(said, str):
         return said

@@ -184,8 +184,8 @@ def _read_outcome(view: WatchedView, response: Response) -> str:
 def _has_succeeded(view: WatchedView, response: Response) -> bool:
     if response.status_code >= 400:
         return False
-    user = session_user()
-    if user is not None and user != _watched(_current_request()).user_before:
+    user, before = session_user(), _watched(_current_request()).user_before
+    if user != before and (user is None if view.event == "sign_out" else user is not None):
         return True
     location = _redirects_to(response)
     if location is not None:

@@ -87,6 +87,7 @@ class Provider:
             "exp": now + 60,
             "nonce": "another" if self.answer == "other_nonce" else nonce,
             "email": self.email,
+            "email_verified": True,
         }
         claims = {name: value for name, value in claims.items() if value}
         id_token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)

@@ -185,7 +185,9 @@ def test_authlib(host: tuple[Flask, MelodyLogs], provider_url: str) -> None:
     follow_recipe("Authlib", logs=logs)
 
     def sign(token: Any) -> Any:
-        if request.args.get("refused") is None:
+        if "refused" in request.args:
+            g.reason = "inactive_account"
+        else:
             session["account"] = token["userinfo"]["sub"]
         return redirect("/")
 
@@ -193,27 +195,29 @@ def test_authlib(host: tuple[Flask, MelodyLogs], provider_url: str) -> None:
     for query in ("", "&refused=1"):
         client = app.test_client()
         client.get(ask_provider(client) + query)
-    assert [(row.outcome, row.user_id, row.method) for row in read_rows(app, "sign-in")] == [
-        ("success", "subject-1", "oauth:acme"),
-        ("failure", None, "oauth:acme"),
+    assert [(row.outcome, row.reason, row.user_id, row.method) for row in read_rows(app, "sign-in")] == [
+        ("success", None, "subject-1", "oauth:acme"),
+        ("failure", "inactive_account", None, "oauth:acme"),
     ]
 
 
 def test_flask_httpauth(host: tuple[Flask, MelodyLogs]) -> None:
     app, logs = host
-    follow_recipe("Flask-HTTPAuth", logs=logs)
     auth = HTTPBasicAuth()
-    auth.verify_password(lambda name, word: SimpleNamespace(key="k7", email=name) if word == "right" else None)
+    ann = SimpleNamespace(key="k7", email=ADDRESS, has_password=lambda password: password == "right")
+    follow_recipe("Flask-HTTPAuth", logs=logs, auth=auth, accounts={ADDRESS: ann})
     for endpoint in ("api.things", "api.token"):
         app.add_url_rule(f"/{endpoint}", endpoint, auth.login_required(lambda: ""))
     client = app.test_client()
+    client.get("/api.things", auth=("ben@example.org", "right"))
     for path, password in (("api.things", "wrong"), *[("api.things", "right")] * 2, *[("api.token", "right")] * 2):
         client.get(f"/{path}", auth=(ADDRESS, password))
-    assert [(row.outcome, row.user_id, row.endpoint) for row in read_rows(app, "sign-in")] == [
-        ("failure", None, "api.things"),
-        ("success", "k7", "api.things"),
-        ("success", "k7", "api.token"),
-        ("success", "k7", "api.token"),
+    assert [(row.outcome, row.reason, row.user_id, row.endpoint) for row in read_rows(app, "sign-in")] == [
+        ("failure", "unknown_account", None, "api.things"),
+        ("failure", "wrong_password", None, "api.things"),
+        ("success", None, "k7", "api.things"),
+        ("success", None, "k7", "api.token"),
+        ("success", None, "k7", "api.token"),
     ]
 
 

@@ -176,3 +176,16 @@ def test_gaps_are_named_with_their_remedy(host: Host) -> None:
     ]
     logs.use(named)
     assert state_of(app).integrations["flask-jwt-extended"] is named
+
+
+def test_one_object_for_two_apps_learns_for_each_of_them(apps: list[Flask]) -> None:
+    logs = MelodyLogs()
+    logs.use(FlaskJWTExtended())
+    made = [make_host(logs=logs)[0] for _ in range(2)]
+    apps.extend(made)
+    for app in made:
+        add_api(app)
+    made[1].view_functions["login"] = lambda: ("no", 401)
+    for app in made:
+        app.test_client().post("/login", json=WRONG)
+    assert [len(rows_of(app)) for app in made] == [1, 0]
