@@ -15,11 +15,13 @@ from flask_login import LoginManager, UserMixin, login_user
 
 from melody_logs import MelodyLogs
 from melody_logs.errors import ConfigurationError
-from melody_logs.integrations import Integration, catalogue, wiring
+from melody_logs.integrations import FlaskLogin, FlaskSecurity, Integration, wiring
 from melody_logs.integrations.integration import state_with
 from melody_logs.recording.recorder import Recorder
 from melody_logs.state import State, state_of
 from tests.hosts import close_host, make_host
+
+BY_EXTENSION = (FlaskSecurity, FlaskLogin)
 
 
 class Post(Integration):
@@ -86,10 +88,16 @@ def make_app() -> Iterator[Any]:
         close_host(app)
 
 
+@pytest.fixture(autouse=True)
+def by_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only those be found that look for an extension: the others go by what this process has imported."""
+    monkeypatch.setattr(wiring, "FOUND_AUTOMATICALLY", BY_EXTENSION)
+
+
 @pytest.fixture
-def findable(monkeypatch: pytest.MonkeyPatch) -> None:
+def findable(monkeypatch: pytest.MonkeyPatch, by_extension: None) -> None:
     """Let the test's own integrations be found, too."""
-    monkeypatch.setattr(wiring, "FOUND_AUTOMATICALLY", (*catalogue.FOUND_AUTOMATICALLY, Post, Broken, Missing, Old))
+    monkeypatch.setattr(wiring, "FOUND_AUTOMATICALLY", (*BY_EXTENSION, Post, Broken, Missing, Old))
 
 
 def enter(app: Flask) -> State:
