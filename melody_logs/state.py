@@ -52,6 +52,8 @@ class State:
     found_integrations: set[str] = field(default_factory=set)
     #: Why one that was found is not connected, by name.
     integration_problems: dict[str, str] = field(default_factory=dict)
+    #: When the coverage was last looked at, by the monotonic clock, and what was found.
+    seen_coverage: tuple[float, Any] | None = None
     #: When the health was last looked at, by the monotonic clock, and what was found.
     seen_health: tuple[float, Health | None] | None = None
 
