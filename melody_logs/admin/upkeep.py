@@ -86,7 +86,7 @@ def show_health() -> str:
     return render(
         "health.html",
         page_title="Health",
-        lead=_say_how_it_stands(health),
+        lead=_say_how_it_stands(health, coverage),
         findings=[present_finding(one, now) for one in findings],
         gaps=[_present_gap(gap, now) for gap in health.figures.gaps or ()],
         coverage=coverage,
@@ -98,7 +98,8 @@ def show_health() -> str:
 def _say_coverage(coverage: Coverage) -> str:
     on = [TITLES[kind] for kind in KIND_ORDER if coverage.kinds[kind]]
     logs = f"Logs that are on: {', '.join(on)}." if on else "No log is on."
-    return f"{logs} {'Nothing that leaves no trace was found.' if coverage.well else 'Some things leave no trace:'}"
+    stands = "Nothing that leaves no trace was found." if coverage.well else "Not everything is recorded as it is:"
+    return f"{logs} {stands}"
 
 
 def _present_remark(remark: Remark) -> RemarkLine:
@@ -129,10 +130,12 @@ def _present_policy(settings: Settings, kind: Kind) -> PolicyLine:
     return PolicyLine(TITLES[kind], is_recorded, "everything", step, example)
 
 
-def _say_how_it_stands(health: Health) -> str:
+def _say_how_it_stands(health: Health, coverage: Coverage | None) -> str:
     if not health.well:
         return "Something needs you: the findings below say what helps."
     warnings = sum(finding.level == "warning" for finding in health.findings)
+    if not warnings and coverage is not None and not coverage.well:
+        return "Everything works, but not everything is recorded as it is: see Coverage below."
     if not warnings:
         return "All is well."
     return f"Nothing is broken, but the warning{'s' if warnings > 1 else ''} below may matter to you."
