@@ -22,9 +22,9 @@ ROWS: list[list[set[str]]] = [
     [{"state", "health", "host_layout", "troubles"}, {"jobs"}],
     [{"tasks"}, {"integrations"}],
     [{"coverage"}],
-    [{"admin"}, {"api"}, {"cli"}, {"monitoring"}],
+    [{"admin"}, {"api"}, {"cli"}, {"monitoring"}, {"deliveries"}],
     [{"extension", "__init__"}],
-    [{"demo"}],
+    [{"demo"}, {"testing"}],
 ]
 STORAGE_ROW = 2
 # The demo is a host: it sees what every host sees.

@@ -10,6 +10,7 @@ from ..vocabulary import MESSAGE_KINDS, TITLES, Kind
 from . import words
 from .addresses import read_row_id, require_enabled
 from .counted import present_samples
+from .deliveries import present_reports
 from .details import present_entry
 from .message_body import present_body
 from .overview import describe_retention
@@ -80,6 +81,7 @@ def show_entry(kind: Kind, row_id: str) -> str:
         groups=groups,
         story=present_story(kind, row, now),
         samples=() if is_message else present_samples(row, now),
+        reports=present_reports(row, now) if is_message else (),
         body=present_body(row, request.args.get("view")) if is_message else None,
         body_url=url_for(".message_body", kind=kind, row_id=row.id) if is_message else "",
     )

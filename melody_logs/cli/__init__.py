@@ -13,9 +13,11 @@ COMMANDS = {
     "db": ("database", "database_group"),
     "doctor": ("doctor", "doctor"),
     "drain": ("maintenance", "drain"),
+    "geoip": ("geoip", "geoip_group"),
     "health": ("health", "health"),
     "import": ("importing", "import_group"),
     "locate": ("maintenance", "locate"),
+    "relocate": ("relocating", "relocate"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from importlib import metadata
+from types import ModuleType
 
 from flask import Flask
 
@@ -34,7 +34,7 @@ _KEYWORD = {"email": "sending_email", "sms": "sending_sms"}
 def list_connected(state: State) -> tuple[Connected, ...]:
     """List the integrations that are at work, by name."""
     return tuple(
-        Connected(name, _version_of(one), one.records, name not in state.found_integrations)
+        Connected(name, one.find_version() or "", one.records, name not in state.found_integrations)
         for name, one in sorted(state.integrations.items())
     )
 
@@ -54,23 +54,36 @@ def examine_libraries(app: Flask, state: State, recent: RecentRows | None) -> It
         for gap in _gaps_of(one, app):
             text, remedy = split(gap)
             yield Remark(name, text, f"the integration {name} is connected", remedy)
-    yield from _examine_senders(state, recent)
+    yield from _examine_senders(app, state, recent)
 
 
-def _examine_senders(state: State, recent: RecentRows | None) -> Iterator[Remark]:
-    """Find libraries that send and that no integration knows, where nothing of their kind has been recorded either."""
+def _examine_senders(app: Flask, state: State, recent: RecentRows | None) -> Iterator[Remark]:
+    """Find libraries that the app sends with and no integration knows, where nothing of their kind was recorded."""
     known = {make.module for make in FOUND_AUTOMATICALLY} | {one.module for one in state.integrations.values()}
     for kind, modules in SENDERS.items():
         if not state.settings.is_enabled(kind) or recent is None or not recent.is_quiet(kind):
             continue
         for module in modules:
-            if module in sys.modules and module not in known:
+            if module in sys.modules and module not in known and _is_imported_by(app, module):
                 yield Remark(
                     "Messages",
-                    f"{module} is loaded, and nothing that it sends is recorded",
+                    f"the app imports {module}, and nothing that it sends is recorded",
                     f"there is no integration for it, and no {kind} entry in 30 days",
                     f"send inside logs.{_KEYWORD[kind]}(…)",
                 )
+
+
+def _is_imported_by(app: Flask, module: str) -> bool:
+    """Say whether a module of the app holds the library or something of it: other libraries may have loaded it."""
+    package = app.import_name.partition(".")[0]
+    for name, own in list(sys.modules.items()):
+        if name.partition(".")[0] != package:
+            continue
+        for value in list(vars(own).values()):
+            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(origin, str) and (origin == module or origin.startswith(f"{module}.")):
+                return True
+    return False
 
 
 def _gaps_of(integration: Integration, app: Flask) -> Iterable[str]:
@@ -78,12 +91,3 @@ def _gaps_of(integration: Integration, app: Flask) -> Iterable[str]:
         return list(integration.find_gaps(app))
     except Exception as error:
         return [f"could not be looked at: {type(error).__name__}: {error}"]
-
-
-def _version_of(integration: Integration) -> str:
-    if not integration.distribution:
-        return ""
-    try:
-        return metadata.version(integration.distribution)
-    except metadata.PackageNotFoundError:
-        return ""

@@ -56,7 +56,7 @@ def examine_views(app: Flask, state: State, recent: RecentRows | None, told: Ite
         return
     said = " ".join(told)
     for endpoint, rule, likeness in _alike(app):
-        if endpoint in state.seams.watched_views or f'"{endpoint}"' in said:
+        if endpoint in state.seams.watched_views or endpoint in state.found_views or f'"{endpoint}"' in said:
             continue
         if any(one.covers(app, endpoint) for one in state.integrations.values()):
             continue

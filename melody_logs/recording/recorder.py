@@ -28,6 +28,7 @@ from .flood import FloodGuard
 from .flows import join_attempt, join_message, note_outcome
 from .forking import notice_fork
 from .losses import SparseLog
+from .observing import tell_observers
 from .request_facts import read_request_facts
 from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
@@ -126,8 +127,9 @@ class Recorder:
         event_id: str | None = None,
         amends: bool = False,
         strict: bool = False,
+        news: frozenset[str] = frozenset(),
     ) -> str | None:
-        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it."""
+        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it and the *news*."""
         if not self.settings.is_enabled(kind):
             return None
         if event_id is None:
@@ -136,7 +138,7 @@ class Recorder:
         def build(fields: Mapping[str, Any]) -> Entry:
             if event_id is not None:
                 # Only now: the host's transform sees the whole message both times.
-                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
+                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE - news}
             return build_message(
                 kind,
                 fields,
@@ -239,6 +241,7 @@ class Recorder:
         except Exception as error:
             self._give_up(kind, error, strict)
             return None
+        tell_observers(entry)
         self.signals.send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         return entry
 
@@ -259,7 +262,7 @@ class Recorder:
         waits = self.direct_timeout_seconds is not None
         number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
         lost = number is None and not strict
-        is_written = self._follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
+        is_written = self.follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
         is_kept = number is not None and not (strict and not is_written and self.spool.withdraw(number))
         if not is_kept:
             self.flood.forget(entry)
@@ -267,7 +270,7 @@ class Recorder:
             self._refuse(entry.kind, self.spool.find_refusal() or "this thread is at work in the spool")
         return is_kept
 
-    def _follow_up(self, number: int | None, loss: str | None) -> bool:
+    def follow_up(self, number: int | None, loss: str | None) -> bool:
         """Wake the drain and tell the host of troubles; say whether the entry *number* is in the database.
 
         Only the direct writer waits for that. An error of ours in here is logged: it does not lose what was appended.

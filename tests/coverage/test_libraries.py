@@ -94,8 +94,12 @@ def test_used_library_that_is_not_connected_is_named(sqlite_url: str, tmp_path: 
 def test_sender_that_nobody_knows_is_named_until_its_messages_are_recorded(
     sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "postmarker", types.ModuleType("postmarker"))
+    sender, part_of_host = types.ModuleType("postmarker"), types.ModuleType("host.mail")
+    monkeypatch.setitem(sys.modules, "postmarker", sender)
+    monkeypatch.setitem(sys.modules, "host.mail", part_of_host)
     app, _ = make_host(sqlite_url, tmp_path=tmp_path)
+    assert [one for one in remarks_of(app) if "postmarker" in one.text] == [], "another library may have loaded it"
+    monkeypatch.setattr(part_of_host, "postmarker", sender, raising=False)
     (remark,) = [one for one in remarks_of(app) if "postmarker" in one.text]
     assert remark.remedy == "send inside logs.sending_email(…)"
     write(state_of(app).database, message())

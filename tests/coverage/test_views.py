@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask, redirect, session
 from flask.views import MethodView
+from flask_login import LoginManager
 
 from melody_logs import MelodyLogs
 from melody_logs.coverage import examine
@@ -16,6 +17,7 @@ from melody_logs.integrations import Integration
 from melody_logs.signals import sign_in_attempted
 from melody_logs.state import State, state_of
 from tests.hosts import close_host, make_host
+from tests.integrations.security_host import SecurityHost
 from tests.storage.rows import message, sign_in, write
 
 
@@ -182,6 +184,28 @@ def test_view_of_an_integration_is_covered_and_a_gap_is_told_once(
     with app.app_context():
         (remark,) = examine(app).remarks
     assert (remark.name, remark.text, remark.remedy) == ("Covering", 'failures at "token" are not seen', "watch it")
+
+
+def test_login_view_of_flask_login_is_covered_before_any_request(host: tuple[Flask, MelodyLogs]) -> None:
+    app, _ = host
+    manager = LoginManager(app)
+    manager.login_view = "auth.login"
+    app.add_url_rule("/login", "auth.login", silent, methods=["GET", "POST"])
+    app.add_url_rule("/api/token", "api.token", silent, methods=["POST"])
+    assert endpoints_told(app) == ['POST /api/token ("api.token") looks like a sign-in and leaves no trace']
+
+
+@pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
+def test_views_of_flask_security_are_covered() -> None:
+    security_host = SecurityHost({"REGISTERABLE": True, "RECOVERABLE": True, "TWO_FACTOR": True})
+    assert endpoints_told(security_host.app) == []
+    security_host.set_up_second_factor("sms")
+    security_host.sign_in("wrong")
+    security_host.sign_in()
+    security_host.client.post("/tf-validate", data={"code": security_host.read_code()})
+    flows = {row.flow_id for row in [*security_host.rows(), *security_host.rows("sms")]}
+    assert len(security_host.rows()) == 3 and len(flows - {None}) == 1
+    security_host.close()
 
 
 def test_remedy_works(host: tuple[Flask, MelodyLogs]) -> None:
