@@ -56,6 +56,8 @@ class State:
     found_views: dict[str, Any] = field(default_factory=dict)
     #: Why one that was found is not connected, by name.
     integration_problems: dict[str, str] = field(default_factory=dict)
+    #: When the coverage was last looked at, by the monotonic clock, and what was found.
+    seen_coverage: tuple[float, Any] | None = None
     #: When the health was last looked at, by the monotonic clock, and what was found.
     seen_health: tuple[float, Health | None] | None = None
 

@@ -21,6 +21,7 @@ ROWS: list[list[set[str]]] = [
     [{"recording"}, {"clients"}],
     [{"state", "health", "host_layout", "troubles"}, {"jobs"}],
     [{"tasks"}, {"integrations"}],
+    [{"coverage"}],
     [{"admin"}, {"api"}, {"cli"}, {"monitoring"}, {"deliveries"}],
     [{"extension", "__init__"}],
     [{"demo"}, {"testing"}],

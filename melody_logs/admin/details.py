@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,15 @@ _DEEDS = {
     "total": "counts failures of any name and network, beyond those that are told apart",
     "nearly_full": "more than three quarters full, so the body was left out",
     "imported": "taken over from a Melody Auth database",
+    "forwarded": "a proxy named another client, whom the app does not ask for: see flask melody-logs doctor",
+    "few_hops": "a proxy named another client, but fewer proxies than ProxyFix expects: see flask melody-logs doctor",
+    "other_header": "a proxy named another client in a header that ProxyFix does not read",
+    "direct": "the request came past the proxy that ProxyFix expects",
+    "mapped": "came as IPv4 inside IPv6",
+    "zone": "came with an IPv6 zone, which was left out",
 }
+#: How many proxies there were.
+_NUMBER = re.compile(r"_[0-9]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ def explain_marks(marks: str | None) -> dict[str, tuple[str, ...]]:
     notes: dict[str, tuple[str, ...]] = {}
     for mark in (marks or "").split():
         field, _, deed = mark.partition(":")
-        notes[field] = (*notes.get(field, ()), _DEEDS.get(deed, words.say(deed).lower() or "changed"))
+        notes[field] = (*notes.get(field, ()), _DEEDS.get(_NUMBER.sub("", deed), words.say(deed).lower() or "changed"))
     return notes
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from flask import url_for
 
 from ..state import state_of
+from ..storage.delivery_history import read_history
 from ..storage.stories import MOST_ENTRIES, Story, read_story
 from ..vocabulary import MESSAGE_KINDS, Kind
 from . import words
@@ -26,8 +26,6 @@ _COLUMNS: dict[Kind, tuple[str, ...]] = {
     "sign-in": (*_ENTRY, "event", "outcome", "reason", "method", "identity", "ip", "folded_count"),
 }
 _NOUNS: dict[Kind, str] = {"email": "Email", "sms": "Text message"}
-#: Reports of one message; a provider may repeat itself.
-_MOST_REPORTS = 10
 _LONGEST_ADDRESS = 36
 _LONGEST_DETAIL = 120
 
@@ -67,25 +65,23 @@ class _Point(NamedTuple):
 
 
 def present_story(kind: Kind, row: Any, now: datetime) -> StoryView | None:
-    """Tell the story that *row* belongs to; None if nothing but the row itself is known."""
+    """Tell the story that *row* belongs to; None if it is alone in its flow, or has none."""
     state = state_of()
     kinds = {one: _COLUMNS[one] for one in enabled_kinds()}
     story = read_story(state.database, row.flow_id, kinds) if row.flow_id else Story()
     entries = list(story.entries)
+    if len(entries) < 2:
+        return None
     if all((one, entry.id) != (kind, row.id) for one, entry in entries):
-        # It has no flow, or stands beyond the end of a long one.
+        # It stands beyond the end of a long one.
         entries.append((kind, row))
     points = sorted((point for one, entry in entries for point in _points_of(one, entry)), key=lambda point: point.at)
-    if len(points) < 2:
-        return None
     return StoryView(_say_what(story, entries), tuple(_steps(points, kind, row.id, now)))
 
 
 def _say_what(story: Story, entries: list[tuple[Kind, Any]]) -> str:
     if not story.is_complete:
         return f"The first {MOST_ENTRIES} entries of this flow; there are more."
-    if len(entries) == 1:
-        return "What was reported of this message."
     return f"{len(entries)} entries of one flow, the first on top."
 
 
@@ -126,23 +122,9 @@ def _address(text: str | None) -> str:
 
 
 def _reports_of(kind: Kind, row: Any) -> Iterator[_Point]:
-    """Read the delivery history of a message; a report that cannot be read is left out."""
-    for report in _read_reports(row.delivery)[:_MOST_REPORTS]:
-        try:
-            at = datetime.fromisoformat(report["occurred_at"])
-            status = str(report["status"])
-        except (KeyError, TypeError, ValueError):
-            continue
-        detail = cut_end(reveal(report.get("detail")), _LONGEST_DETAIL)
-        mark = words.mark_of(words.STATUS_MARKS, status)
+    for report in read_history(row.delivery):
+        mark = words.mark_of(words.REPORT_MARKS, report.status)
+        detail = cut_end(reveal(report.detail), _LONGEST_DETAIL)
         # The provider's clock may be behind ours: nothing is reported before it was sent.
-        at = max(row.occurred_at, at if at.tzinfo else at.replace(tzinfo=UTC))
+        at = max(row.occurred_at, report.occurred_at)
         yield _Point(at, mark, f"{_NOUNS[kind]}, as reported", detail, (), kind, row.id, False)
-
-
-def _read_reports(stored: str | None) -> list[Any]:
-    try:
-        reports = json.loads(stored or "[]")
-    except ValueError:
-        return []
-    return reports if isinstance(reports, list) else []

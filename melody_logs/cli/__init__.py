@@ -11,6 +11,7 @@ COMMANDS = {
     "clean": ("maintenance", "clean"),
     "client": ("clients", "client"),
     "db": ("database", "database_group"),
+    "doctor": ("doctor", "doctor"),
     "drain": ("maintenance", "drain"),
     "geoip": ("geoip", "geoip_group"),
     "health": ("health", "health"),

@@ -109,6 +109,11 @@ class FlaskLogin(Integration):
 
         app.before_request_funcs.setdefault(None, []).insert(0, begin)
 
+    def covers(self, app: Flask, endpoint: str) -> bool:
+        """Say whether *endpoint* takes what is sent to a login view that is named."""
+        named = _named_views(self, getattr(app, "login_manager", None))
+        return any(endpoint in _find_endpoints(app, name) for name in named)
+
     def find_gaps(self, app: Flask) -> Iterator[str]:
         """Say so if no view is known whose failures could be seen."""
         state = state_of(app)

@@ -53,6 +53,10 @@ class FlaskSecurity(Integration):
             _connect_signals(app, state)
         when_ready(app, state, partial(self.is_used, app), partial(_attach, app, state))
 
+    def covers(self, app: Flask, endpoint: str) -> bool:
+        """Say whether *endpoint* is one of the library's own; what of them it cannot see, it names as gaps."""
+        return endpoint.rpartition(".")[0] == str(app.config.get("SECURITY_BLUEPRINT_NAME", "security"))
+
     def find_gaps(self, app: Flask) -> Iterator[str]:
         """Name what this app does with Flask-Security that leaves no trace."""
         state = state_of(app)

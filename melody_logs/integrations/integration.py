@@ -81,6 +81,10 @@ class Integration:
         """
         raise NotImplementedError
 
+    def covers(self, app: Flask, endpoint: str) -> bool:
+        """Say whether every attempt at a view of *app*, failed ones too, is seen by this integration."""
+        return False
+
     def find_gaps(self, app: Flask) -> Iterable[str]:
         """Name the flows of *app* that leave no trace in spite of this integration, each with its remedy."""
         return ()

@@ -229,6 +229,9 @@ def _read_referrer(value: object, marks: Marks) -> str | None:
 def _read_place(fields: Mapping[str, Any], facts: RequestFacts, marks: Marks) -> dict[str, Any]:
     given = fields.get("ip")
     address = canonical_address(_first(given, facts.ip))
+    if given is None:
+        for note in facts.proxy_notes:
+            marks.add(f"ip:{note}")
     if address is None and given is not None and clean_text(given, limit=64, name="ip", marks=Marks()):
         marks.add("ip:invalid")
     lookup = facts.header_location

@@ -11,6 +11,7 @@ from flask import has_request_context, request
 from ..geolocation.headers import locate_by_headers
 from ..geolocation.location import Lookup
 from ..settings import Settings
+from .proxy_notes import note_proxies
 
 _logger = logging.getLogger("melody_logs")
 #: W3C Trace Context, section 3.2: version, trace id, parent id, flags.
@@ -26,6 +27,8 @@ class RequestFacts(NamedTuple):
     endpoint: str | None = None
     request_id: str | None = None
     header_location: Lookup | None = None
+    #: What the request tells about proxies: see :mod:`.proxy_notes`.
+    proxy_notes: tuple[str, ...] = ()
 
 
 _NO_FACTS = RequestFacts()
@@ -52,6 +55,7 @@ def read_request_facts(settings: Settings) -> RequestFacts:
             header_location=locate_by_headers(current.headers, settings.location_headers)
             if settings.location_headers
             else None,
+            proxy_notes=note_proxies(environ, current.remote_addr),
         )
     except Exception:
         _logger.warning("The facts of a request could not be read; its entry has none.", exc_info=True)

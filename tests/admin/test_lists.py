@@ -150,6 +150,8 @@ def test_a_page_makes_few_queries_however_many_rows_it_shows(make_app: MakeApp) 
     event.listen(database.engine, "before_cursor_execute", note)
     paths = ("/", "/email?page_size=100", "/retention")
     counted = {}
+    # The first page of a process also looks for what leaves no trace.
+    assert count("/") <= 60
     for rows in (1, 99):
         write(database, *(message(content="body") for _ in range(rows)), age=timedelta(days=1))
         counted[rows] = [count(path) for path in paths]
