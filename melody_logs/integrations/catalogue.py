@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from .boto3 import Boto3
+from .flask_mail import FlaskMail
+from .flask_mailing import FlaskMailing
+from .flask_mailman import FlaskMailman
 from .integration import Integration
+from .sendgrid import SendGrid
+from .smtp import Smtplib
 
-FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = ()
+FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (
+    FlaskMail,
+    FlaskMailman,
+    FlaskMailing,
+    Smtplib,
+    Boto3,
+    SendGrid,
+)
