@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from flask import Flask
 
@@ -17,10 +18,19 @@ from .integration import Integration, recorder_for
 from .mime import choose_body, read_raw_mail
 from .wrapping import wrap_once
 
-Parameters = Mapping[str, Any]
 Fields = dict[str, Any]
-#: The operations that send messages, by the name that botocore has for the service; one row for each message.
-_OPERATIONS: dict[tuple[str, str], tuple[Kind, Callable[[Any], list[Fields]]]] = {}
+
+
+class _Operation(NamedTuple):
+    """What sends messages: of which kind, and how they are read from the call, a row for each."""
+
+    kind: Kind
+    provider: str
+    read: Callable[[Any], list[Fields]]
+
+
+#: By the name that botocore has for the service, and the operation.
+_OPERATIONS: dict[tuple[str, str], _Operation] = {}
 _OPERATION_NAMES: set[str] = set()
 #: Where a bulk operation says what became of each message.
 _BULK_RESULTS = ("Status", "BulkEmailEntryResults")
@@ -48,16 +58,21 @@ class Boto3(Integration):
 
         wrap_once(botocore.client.BaseClient, "_make_api_call", _wrap_call)
 
+    def find_gaps(self, app: Flask) -> Iterable[str]:
+        """Name the asynchronous library, whose calls are its own."""
+        if "aiobotocore" in sys.modules:
+            yield "what aiobotocore sends is not seen: put logs.sending_email() or logs.sending_sms() around the call"
+
 
 def _wrap_call(original: Callable[..., Any]) -> Callable[..., Any]:
     def make_api_call(self: Any, operation_name: str, api_params: Any) -> Any:
         if operation_name not in _OPERATION_NAMES:
             return original(self, operation_name, api_params)
-        kind, messages = _read_call(self, operation_name, api_params) or (None, [])
-        recorder = recorder_for("boto3", kind) if kind is not None and messages else None
-        if kind is None or recorder is None:
+        operation = _find_operation(self, operation_name)
+        recorder = operation and recorder_for("boto3", operation.kind)
+        if operation is None or recorder is None:
             return original(self, operation_name, api_params)
-        with outgoing_many(recorder, kind, messages) as rows:
+        with outgoing_many(recorder, operation.kind, _read_messages(operation, api_params) or []) as rows:
             try:
                 answer = original(self, operation_name, api_params)
             except Exception as error:
@@ -70,23 +85,20 @@ def _wrap_call(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @guarded
-def _read_call(client: Any, operation_name: str, parameters: Any) -> tuple[Kind, list[Fields]] | None:
-    """Give the kind and the fields of the messages that a call sends; None if it sends none."""
-    service = client.meta.service_model.service_name
-    found = _OPERATIONS.get((service, operation_name))
-    if found is None:
-        return None
-    kind, read = found
-    provider = "sns" if service == "sns" else "ses"
-    return kind, [fields | {"provider": provider} for fields in _read_messages(read, parameters)]
+def _find_operation(client: Any, name: str) -> _Operation | None:
+    """Find what a call sends; None if that is no message."""
+    return _OPERATIONS.get((client.meta.service_model.service_name, name))
 
 
-def _read_messages(read: Callable[[Any], list[Fields]], parameters: Any) -> list[Fields]:
+@guarded
+def _read_messages(operation: _Operation, parameters: Any) -> list[Fields]:
+    """Give the fields of the messages that a call sends: none if it is to a topic."""
+    provider: Fields = {"provider": operation.provider}
     try:
-        return read(parameters)
+        return [fields | provider for fields in operation.read(parameters)]
     except (AttributeError, KeyError, TypeError):
         # Botocore refuses such a call itself; that is recorded all the same.
-        return [{}]
+        return [provider]
 
 
 @guarded
@@ -117,7 +129,7 @@ def _tell_error(rows: Sequence[Sending], error: Any) -> None:
 def _sends(kind: Kind, *operations: tuple[str, str]) -> Callable[[Any], Any]:
     def note(read: Callable[[Any], list[Fields]]) -> Callable[[Any], list[Fields]]:
         for service, operation in operations:
-            _OPERATIONS[service, operation] = kind, read
+            _OPERATIONS[service, operation] = _Operation(kind, "sns" if service == "sns" else "ses", read)
             _OPERATION_NAMES.add(operation)
         return read
 

@@ -61,20 +61,23 @@ def _read_body(mail: Message) -> dict[str, Any]:
 def _list_texts(part: Message, depth: int) -> Iterator[Message]:
     if part.get_content_disposition() == "attachment" or part.get_filename() or depth > _DEEPEST:
         return
-    payload = part.get_payload()
-    if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-        for inner in payload:
-            if isinstance(inner, Message):
-                yield from _list_texts(inner, depth + 1)
+    if part.get_content_maintype() == "multipart":
+        inner: Any = part.get_payload() if part.is_multipart() else ()
+        for each in inner:
+            yield from _list_texts(each, depth + 1)
     elif part.get_content_maintype() == "text":
         yield part
 
 
 def _decode(part: Message) -> str | None:
-    data: Any = part.get_payload(decode=True)
+    try:
+        data: Any = part.get_payload(decode=True)
+        charset = str(part.get_content_charset() or "utf-8")
+    except (LookupError, ValueError):
+        return None
     if not isinstance(data, bytes):
         return None
     try:
-        return data.decode(str(part.get_content_charset() or "utf-8"), "replace")
-    except LookupError:
+        return data.decode(charset, "replace")
+    except (LookupError, ValueError):
         return data.decode("utf-8", "replace")

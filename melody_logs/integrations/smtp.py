@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -61,6 +62,11 @@ class Smtplib(Integration):
     def connect(self, app: Flask, state: State) -> None:
         """Wrap the library's functions, once a process."""
         wrap_smtplib()
+
+    def find_gaps(self, app: Flask) -> Iterable[str]:
+        """Name the asynchronous library, whose answers only Flask-Mailing's rows get."""
+        if "aiosmtplib" in sys.modules and "flask_mailing" not in sys.modules:
+            yield "what aiosmtplib sends is not seen: put logs.sending_email() around the call"
 
 
 def wrap_smtplib() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +45,8 @@ def describing(**facts: Any) -> Iterator[None]:
 
     :param facts: keywords of ``record_email``; *secrets* are added to those of an outer block.
     """
-    token = _DESCRIPTION.set(_join(_DESCRIPTION.get() or {}, _given(facts)))
+    joined = _describe(facts, is_said=True)
+    token = _DESCRIPTION.set({"secrets": [UNREADABLE]} if joined is None else joined)
     try:
         yield
     finally:
@@ -112,7 +113,8 @@ def outgoing_many(
                 found.append(stack.enter_context(_inside(outer.message)))
                 continue
             whole = fields | ((read_more and _read_more(read_more)) or {})
-            message = stack.enter_context(_begin(recorder, kind, whole))
+            whole = _describe(whole, is_said=False) or whole | {"secrets": [UNREADABLE]}
+            message = stack.enter_context(_unrecorded() if recorder is None else sending(recorder, kind, whole))
             found.append(message)
             begun.append(_OnItsWay(kind, whole.get("receiver"), message))
         token = _ON_THEIR_WAY.set((*before, *begun))
@@ -131,16 +133,13 @@ def announced(recorder: Recorder, kind: Kind, fields: Fields) -> Iterator[Sendin
             message.add(**{name: value for name, value in fields.items() if name != "secrets"})
             yield message
         return
-    with sending(recorder, kind, _describe(fields, is_said=True)) as message:
+    whole = _describe(fields, is_said=True) or fields | {"secrets": [UNREADABLE]}
+    with sending(recorder, kind, whole) as message:
         token = _ON_THEIR_WAY.set((*_ON_THEIR_WAY.get(), _OnItsWay(kind, fields.get("receiver"), message)))
         try:
             yield message
         finally:
             _ON_THEIR_WAY.reset(token)
-
-
-def _begin(recorder: Recorder | None, kind: Kind, fields: Fields) -> AbstractContextManager[Sending]:
-    return _unrecorded() if recorder is None else sending(recorder, kind, _describe(fields, is_said=False))
 
 
 @contextmanager
@@ -190,15 +189,11 @@ def _read_more(read: Callable[[], Fields]) -> Fields:
     return read()
 
 
+@guarded
 def _describe(fields: Fields, *, is_said: bool) -> Fields:
     """Add what is known; what the host said of the message goes before what an adapter reads from it."""
-    joined = _join_known(fields, is_said)
-    return fields | {"secrets": [UNREADABLE]} if joined is None else joined
-
-
-@guarded
-def _join_known(fields: Fields, is_said: bool) -> Fields:
-    return _join(described(), fields) if is_said else _join(fields, described())
+    known = _DESCRIPTION.get() or {}
+    return _join(known, _given(fields)) if is_said else _join(fields, known)
 
 
 def _join(outer: Fields, inner: Fields) -> Fields:

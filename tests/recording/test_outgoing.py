@@ -144,12 +144,12 @@ def test_nobody_knows_is_unknown(host: Host) -> None:
     assert [(row.status, row.response) for row in read()] == [("unknown", "two of three")]
 
 
-@pytest.mark.parametrize("name", ["_join_known", "_find_outer", "_note_end", "_read_more"])
+@pytest.mark.parametrize("name", ["_describe", "_find_outer", "_note_end", "_read_more"])
 def test_an_error_of_ours_keeps_the_texts_back_and_the_host_going(host: Host, name: str) -> None:
     recorder, read, _ = host
     with (
-        raising_at(("recording/outgoing.py", name)) as raised,
         describing(secrets=["first-secret"]),
+        raising_at(("recording/outgoing.py", name)) as raised,
         outgoing(recorder, "email", ANN | {"content": "first-secret"}, dict),
         outgoing(recorder, "email", ANN),
     ):
@@ -158,6 +158,18 @@ def test_an_error_of_ours_keeps_the_texts_back_and_the_host_going(host: Host, na
     rows = read()
     assert {row.receiver for row in rows} == {"ann@example.org"}
     assert "first-secret" not in str(rows)
+
+
+def test_a_description_that_fails_withholds_the_texts(host: Host) -> None:
+    recorder, read, _ = host
+    with (
+        raising_at(("recording/outgoing.py", "_join")),
+        describing(secrets=["first-secret"]),
+        outgoing(recorder, "email", ANN | {"content": "first-secret"}),
+    ):
+        pass
+    (row,) = read()
+    assert (row.status, row.receiver, row.content) == ("sent", "ann@example.org", None)
 
 
 @pytest.mark.parametrize(
