@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
 from typing import Any, ClassVar
 
 from flask import Flask
@@ -21,7 +20,6 @@ from .wrapping import wrap_once
 #: The backends that hand a mail to nobody.
 _HOLDING_BACK = frozenset(f"flask_mailman.backends.{name}" for name in ("console", "dummy", "file", "locmem"))
 _BACKENDS = "flask_mailman.backends."
-_WATCHED = "_melody_logs_watched"
 
 
 class FlaskMailman(Integration):
@@ -82,26 +80,23 @@ def _wrap_get_connection(original: Callable[..., Any]) -> Callable[..., Any]:
 
 @guarded
 def _watch(backend: Any) -> None:
-    """Let one backend object tell what it is given: it stays what it is, and so does its class."""
-    if not getattr(backend.send_messages, _WATCHED, False):
-        backend.send_messages = _wrap_send_messages(backend, backend.send_messages)
+    """Let the backend's class tell what it is given. Wrapped in the object itself, it would never be freed at once."""
+    wrap_once(type(backend), "send_messages", _wrap_send_messages)
 
 
-def _wrap_send_messages(backend: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
-    def send_messages(email_messages: Any, *args: Any, **kwargs: Any) -> Any:
+def _wrap_send_messages(original: Callable[..., Any]) -> Callable[..., Any]:
+    def send_messages(self: Any, email_messages: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = recorder_for("flask-mailman", "email")
         if recorder is None or not email_messages:
-            return original(email_messages, *args, **kwargs)
+            return original(self, email_messages, *args, **kwargs)
         messages = email_messages if isinstance(email_messages, list | tuple) else list(email_messages)
         # The library sends nothing to nobody, and says nothing about it.
-        facts = [_read_message(each, backend) or {} for each in messages if _has_receivers(each)]
+        facts = [_read_message(each, self) or {} for each in messages if _has_receivers(each)]
         with outgoing_many(recorder, "email", facts) as rows:
-            sent = original(messages, *args, **kwargs)
-            _tell_backend(backend, rows, sent)
+            sent = original(self, messages, *args, **kwargs)
+            _tell_backend(self, rows, sent)
             return sent
 
-    setattr(send_messages, _WATCHED, True)
     return send_messages
 
 

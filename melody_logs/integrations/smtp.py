@@ -14,7 +14,7 @@ from ..recording.guard import guarded
 from ..recording.outgoing import is_any_on_its_way, outgoing
 from ..recording.receivers import list_addresses
 from ..recording.sending import Sending
-from ..state import State
+from ..state import State, state_of
 from .integration import Integration, recorder_for
 from .mime import read_mail, read_raw_mail
 from .wrapping import wrap_once
@@ -58,6 +58,10 @@ class Smtplib(Integration):
     distribution: ClassVar[str] = ""
     module: ClassVar[str] = "smtplib"
     records: ClassVar[str] = "email"
+
+    def is_used(self, app: Flask) -> bool:
+        """Say whether *app* keeps an email log: a function may import the library a moment before it sends."""
+        return state_of(app).settings.enable_email_log
 
     def connect(self, app: Flask, state: State) -> None:
         """Wrap the library's functions, once a process."""

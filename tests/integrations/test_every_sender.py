@@ -95,5 +95,5 @@ def test_a_message_is_not_read_for_a_log_that_is_off(apps: list[Flask], servers:
     assert "recorder_for" in asked
     assert asked <= {
         *("recorder_for", "state_with", "Settings.is_enabled", "is_any_on_its_way", "_find_operation"),
-        *("remember_description", "_watch", "_wrap_send_messages"),
+        *("remember_description", "_watch", "wrap_once"),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import smtplib
+import subprocess
+import sys
 import threading
 from email.message import EmailMessage
 from logging.handlers import SMTPHandler
@@ -176,6 +178,32 @@ def test_nothing_is_found_when_the_app_says_so(apps: list[Flask], smtp_server: S
     assert len(read_mails(app)) == 1
     with pytest.raises(ConfigurationError, match="smtplib"):
         logs.use(Smtplib())
+
+
+def test_a_view_may_import_it_a_moment_before_it_sends(smtp_server: SmtpServer) -> None:
+    code = """
+import sys
+from tests.hosts import make_host, close_host
+from tests.integrations.mail_hosts import read_mails
+
+before = "smtplib" in sys.modules
+app, _ = make_host()
+
+@app.post("/")
+def send():
+    import smtplib
+    with smtplib.SMTP("127.0.0.1", int(sys.argv[1])) as server:
+        server.sendmail("host@example.org", ["ann@example.org"], b"Subject: s")
+    return "sent"
+
+assert app.test_client().post("/").text == "sent"
+print(before, [(row.status, row.receiver) for row in read_mails(app)])
+close_host(app)
+"""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", code, str(smtp_server.port)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.stdout == "False [('sent', 'ann@example.org')]\n", done.stderr
 
 
 def test_each_app_has_its_own_mail(apps: list[Flask], smtp_server: SmtpServer) -> None:
