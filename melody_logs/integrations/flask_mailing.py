@@ -62,12 +62,13 @@ def _wrap_send_message(original: Callable[..., Any]) -> Callable[..., Any]:
 def _wrap_sendmail(original: Callable[..., Any]) -> Callable[..., Any]:
     """Let aiosmtplib add the server's answer to the row of whoever calls it."""
 
-    async def sendmail(self: Any, sender: Any, recipients: Any, message: Any, **kwargs: Any) -> Any:
+    async def sendmail(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not is_any_on_its_way("email"):
-            return await original(self, sender, recipients, message, **kwargs)
+            return await original(self, *args, **kwargs)
+        recipients = args[1] if len(args) > 1 else kwargs.get("recipients")
         with outgoing(None, "email", {"receiver": recipients}) as row:
             try:
-                result = await original(self, sender, recipients, message, **kwargs)
+                result = await original(self, *args, **kwargs)
             except Exception as error:
                 _tell_refusal(row, error)
                 raise

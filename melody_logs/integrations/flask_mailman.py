@@ -85,15 +85,19 @@ def _watch(backend: Any) -> None:
 
 
 def _wrap_send_messages(original: Callable[..., Any]) -> Callable[..., Any]:
-    def send_messages(self: Any, email_messages: Any, *args: Any, **kwargs: Any) -> Any:
+    def send_messages(self: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = recorder_for("flask-mailman", "email")
-        if recorder is None or not email_messages:
-            return original(self, email_messages, *args, **kwargs)
-        messages = email_messages if isinstance(email_messages, list | tuple) else list(email_messages)
+        # Each backend has its own name for them.
+        name, given = ("", args[0]) if args else next(iter(kwargs.items()), ("", None))
+        if recorder is None or not given:
+            return original(self, *args, **kwargs)
+        messages = given if isinstance(given, list | tuple) else list(given)
         # The library sends nothing to nobody, and says nothing about it.
         facts = [_read_message(each, self) or {} for each in messages if _has_receivers(each)]
         with outgoing_many(recorder, "email", facts) as rows:
-            sent = original(self, messages, *args, **kwargs)
+            sent = (
+                original(self, messages, *args[1:], **kwargs) if args else original(self, **kwargs | {name: messages})
+            )
             _tell_backend(self, rows, sent)
             return sent
 

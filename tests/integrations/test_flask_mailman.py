@@ -136,6 +136,16 @@ def test_a_backend_of_the_hosts_own_is_called_once(
     assert [row.status for row in read_mails(app)] == statuses
 
 
+def test_messages_are_given_by_the_backends_own_name(apps: list[Flask], smtp_server: SmtpServer) -> None:
+    app, _, mail = make_host(apps, smtp_server, MAIL_BACKEND="locmem")
+    with app.app_context():
+        backend = mail.get_connection()
+        assert backend.send_messages(messages=iter([make_message(), make_message(BOB)])) == 2
+        with pytest.raises(TypeError):
+            backend.send_messages()
+    assert [(row.status, row.receiver) for row in read_mails(app)] == [("suppressed", ANN), ("suppressed", BOB)]
+
+
 def test_a_connection_made_by_the_host_is_seen_by_the_message(apps: list[Flask], smtp_server: SmtpServer) -> None:
     app, _, _ = make_host(apps, smtp_server)
     with app.app_context(), SmtpBackend() as backend:

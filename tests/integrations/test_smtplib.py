@@ -18,6 +18,8 @@ from flask import Flask
 
 from melody_logs import ConfigurationError, LogUnavailable, MelodyLogs
 from melody_logs.integrations import Smtplib
+from melody_logs.integrations.smtp import provider_of, tell_answer
+from melody_logs.recording.sending import Sending
 from melody_logs.state import state_of
 from tests.integrations.mail_hosts import ANN, BOB, SENDER, make_closed_host, make_mail_host, read_mails
 from tests.servers.smtp import SmtpServer
@@ -58,6 +60,41 @@ def test_raw_data_goes_to_those_of_the_envelope(apps: list[Flask], smtp_server: 
     assert (first.receiver, first.subject, first.content.strip()) == (f"{ANN}, {BOB}", "Grüße", "<p>rich wörds</p>")
     assert (second.receiver, second.subject, second.content.strip()) == (ANN, "text", "words")
     assert second.content_type == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("answer", "queue_id"),
+    [
+        (b"2.0.0 Ok: queued as 4VxyZ12AbCz9sW8", "4VxyZ12AbCz9sW8"),
+        (b"OK id=1r2AbC-000Def-3G", "1r2AbC-000Def-3G"),
+        (b"2.0.0 3BK1abcd012345 Message accepted for delivery", "3BK1abcd012345"),
+        (b"2.0.0 OK  1700000000 d2e1a72fcca58-6c3sm123.45 - gsmtp", "d2e1a72fcca58-6c3sm123.45"),
+        (b"2.6.0 <a@b.example> [InternalId=1234567, Hostname=X] Queued mail for delivery", "1234567"),
+        (b"Ok 0100018f0a1b2c3d-01234567-89ab-cdef-0123-456789abcdef-000000", None),
+        (b"Great success", ""),
+        (b"OK", ""),
+        (b"\xff\xfe", ""),
+    ],
+)
+def test_the_queue_id_stands_in_the_answer(answer: bytes, queue_id: str | None) -> None:
+    message = Sending(None)
+    tell_answer(message, 250, answer, None)
+    told, _ = message.read_result({"provider_message_id": ""})
+    assert told["provider_message_id"] == (answer.decode()[3:] if queue_id is None else queue_id)
+
+
+@pytest.mark.parametrize(
+    ("server", "provider"),
+    [
+        ("email-smtp.eu-west-1.amazonaws.com", "ses"),
+        ("smtp.sendgrid.net", "sendgrid"),
+        ("SMTP.Postmarkapp.com", "postmark"),
+        ("smtp.sendgrid.net.example.org", "smtp"),
+        (None, "smtp"),
+    ],
+)
+def test_a_provider_is_known_by_its_server(server: str | None, provider: str) -> None:
+    assert provider_of(server) == provider
 
 
 def test_lmtp_is_seen_too(apps: list[Flask], smtp_server: SmtpServer) -> None:
