@@ -1,11 +1,23 @@
-"""The libraries that Flask apps use: ``from melody_logs.integrations import FlaskMail``."""
+"""The libraries that Flask apps use: ``from melody_logs.integrations import FlaskLogin``."""
 
 from .boto3 import Boto3
+from .flask_login import FlaskLogin
 from .flask_mail import FlaskMail
 from .flask_mailing import FlaskMailing
 from .flask_mailman import FlaskMailman
+from .flask_security import FlaskSecurity
 from .integration import Integration
 from .sendgrid import SendGrid
 from .smtp import Smtplib
 
-__all__ = ["Boto3", "FlaskMail", "FlaskMailing", "FlaskMailman", "Integration", "SendGrid", "Smtplib"]
+__all__ = [
+    "Boto3",
+    "FlaskLogin",
+    "FlaskMail",
+    "FlaskMailing",
+    "FlaskMailman",
+    "FlaskSecurity",
+    "Integration",
+    "SendGrid",
+    "Smtplib",
+]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from .boto3 import Boto3
+from .flask_login import FlaskLogin
 from .flask_mail import FlaskMail
 from .flask_mailing import FlaskMailing
 from .flask_mailman import FlaskMailman
+from .flask_security import FlaskSecurity
 from .integration import Integration
 from .sendgrid import SendGrid
 from .smtp import Smtplib
 
 FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (
+    FlaskSecurity,
+    FlaskLogin,
     FlaskMail,
     FlaskMailman,
     FlaskMailing,

@@ -25,6 +25,10 @@ class Sending:
         """Say that the provider took it, with its answer and its id of the message."""
         self._say("sent", response, provider_message_id)
 
+    def accepted(self, response: object = None, *, provider_message_id: object = None) -> None:
+        """Say that the provider took it and will send it later, as its reports then say."""
+        self._result = {"status": "accepted", "response": response, "provider_message_id": provider_message_id}
+
     def failed(self, response: object = None) -> None:
         """Say that it was not sent, with the provider's answer."""
         self._say("failed", response)
