@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ..log_unavailable import LogUnavailable
 from ..vocabulary import Kind
 from .guard import guarded
 from .known_secrets import UNREADABLE, list_secrets
@@ -35,6 +36,8 @@ class _OnItsWay:
         return read_addresses(self.receiver)
 
 
+#: The messages that adapters have begun inside a block that answers for one.
+_BEGUN: ContextVar[list[Sending] | None] = ContextVar("melody_logs_begun", default=None)
 #: The messages that are on their way, the outermost first.
 _ON_THEIR_WAY: ContextVar[tuple[_OnItsWay, ...]] = ContextVar("melody_logs_on_their_way", default=())
 
@@ -116,6 +119,7 @@ def outgoing_many(
             whole = _describe(whole, is_said=False) or whole | {"secrets": [UNREADABLE]}
             message = stack.enter_context(_unrecorded() if recorder is None else sending(recorder, kind, whole))
             found.append(message)
+            _note_begun(message)
             begun.append(_OnItsWay(kind, whole.get("receiver"), message))
         token = _ON_THEIR_WAY.set((*before, *begun))
         try:
@@ -140,6 +144,39 @@ def announced(recorder: Recorder, kind: Kind, fields: Fields) -> Iterator[Sendin
             yield message
         finally:
             _ON_THEIR_WAY.reset(token)
+
+
+@contextmanager
+def answering(recorder: Recorder, kind: Kind, read: Callable[[], Fields]) -> Iterator[None]:
+    """Record a message as failed if the block raises before an adapter has begun it, as where no connection is had.
+
+    Whoever knows the message, but not how and whether it leaves inside the block, uses this.
+    """
+    begun = list[Sending]()
+    token = _BEGUN.set(begun)
+    try:
+        yield
+    except Exception as error:
+        if not begun and not isinstance(error, LogUnavailable):
+            _record_failure(recorder, kind, read, error)
+        raise
+    finally:
+        _BEGUN.reset(token)
+
+
+@guarded
+def _record_failure(recorder: Recorder, kind: Kind, read: Callable[[], Fields], error: Exception) -> None:
+    message = Sending(None)
+    message.end(error)
+    fields, _ = message.read_result(_describe(read(), is_said=False) or {"secrets": [UNREADABLE]})
+    recorder.record_message(kind, fields)
+
+
+@guarded
+def _note_begun(message: Sending) -> None:
+    begun = _BEGUN.get()
+    if begun is not None:
+        begun.append(message)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from melody_logs import MelodyLogs
-from melody_logs.recording.outgoing import describing, outgoing, outgoing_many
+from melody_logs import LogUnavailable, MelodyLogs
+from melody_logs.recording.outgoing import answering, describing, outgoing, outgoing_many
 from melody_logs.recording.receivers import list_addresses
 from melody_logs.state import state_of
 from tests.drills.raising import raising_at
@@ -135,6 +135,24 @@ def test_a_description_is_of_every_message_in_its_block(host: Host) -> None:
         "[redacted] [redacted] second-secret",
         "said",
     )
+
+
+def test_a_message_that_no_adapter_could_begin_is_a_failure(host: Host) -> None:
+    recorder, read, _ = host
+    message = ANN | {"subject": "early", "content": "first-secret"}
+    with describing(secrets=["first-secret"]):
+        with pytest.raises(OSError), answering(recorder, "email", lambda: message):
+            raise OSError("no connection")
+        with pytest.raises(OSError), answering(recorder, "email", lambda: message), outgoing(recorder, "email", BOB):
+            raise OSError("line cut")
+        with pytest.raises(LogUnavailable), answering(recorder, "email", lambda: message):
+            raise LogUnavailable("the host is told")
+        with answering(recorder, "email", lambda: message):
+            pass
+    assert [(row.subject, row.status, row.response, row.content) for row in read()] == [
+        ("early", "failed", "OSError: no connection", "[redacted]"),
+        (None, "failed", "OSError: line cut", None),
+    ]
 
 
 def test_nobody_knows_is_unknown(host: Host) -> None:
