@@ -13,6 +13,9 @@ Databases
 Redis
     ``redis_url``          URL of an empty database
     ``redis_server``       the server itself, with the same methods
+Mail
+    ``smtp_server``        an SMTP server: ``port``, ``lmtp_port``, ``list_mails()``, ``list_envelopes()``; it refuses,
+                           breaks off or is slow by the receiver's address, as ``tests.servers.smtp_program`` says
 Processes
     ``start_process``      ``start_process([sys.executable, "-m", …], environment={…}) -> Process``, ended after the
                            test: ``pid``, ``output``, ``wait_for_output(text)``, ``wait_until(ready)``, ``wait()``,
@@ -56,6 +59,7 @@ pytest_plugins = [
     "tests.servers.pgbouncer",
     "tests.servers.mariadb",
     "tests.servers.redis_server",
+    "tests.servers.smtp",
     "tests.servers.browser",
     "tests.servers.web",
     "tests.drills.reporting",

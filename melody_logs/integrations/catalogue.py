@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from .authlib import Authlib
+from .boto3 import Boto3
 from .flask_httpauth import FlaskHTTPAuth
 from .flask_jwt_extended import FlaskJWTExtended
 from .flask_login import FlaskLogin
+from .flask_mail import FlaskMail
+from .flask_mailing import FlaskMailing
+from .flask_mailman import FlaskMailman
 from .flask_security import FlaskSecurity
 from .integration import Integration
+from .sendgrid import SendGrid
+from .smtp import Smtplib
 
 FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (
     FlaskSecurity,
@@ -15,4 +21,10 @@ FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (
     Authlib,
     FlaskJWTExtended,
     FlaskHTTPAuth,
+    FlaskMail,
+    FlaskMailman,
+    FlaskMailing,
+    Smtplib,
+    Boto3,
+    SendGrid,
 )

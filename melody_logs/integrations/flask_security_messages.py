@@ -11,7 +11,8 @@ from typing import Any
 from flask import Flask
 
 from ..recording.guard import guarded
-from ..recording.outgoing import described, describing, outgoing
+from ..recording.outgoing import answering, described, describing, outgoing
+from ..state import state_of
 from .flask_security_forms import describe_account, join_link, seen_in_request
 from .integration import state_with
 from .wrapping import wrap_once
@@ -46,7 +47,8 @@ def watch_mail(security: Any, app: Flask) -> None:
     def make(send_mail: Function) -> Function:
         def describe_and_send(template: str, *given: Any, **context: Any) -> Any:
             facts = _describe_mail(app, template, context) or nullcontext()
-            with facts:
+            # Flask-Mailman is connected before there is a message of its own.
+            with facts, answering(state_of(app).recorder, "email", partial(_read_mail, given, context)):
                 return send_mail(template, *given, **context)
 
         return describe_and_send
@@ -81,6 +83,17 @@ def _describe_mail(app: Flask, template: str, context: dict[str, Any]) -> Abstra
     secrets = list(_list_secrets(context))
     user_id = describe_account(context.get("user")).get("user_id")
     return describing(purpose=purpose, template=template, user_id=user_id, secrets=secrets or None)
+
+
+def _read_mail(given: tuple[Any, ...], context: dict[str, Any]) -> dict[str, Any]:
+    message = dict(zip(("subject", "recipient", "sender", "body", "html"), given, strict=False)) | context
+    html = message.get("html")
+    return {
+        "receiver": message.get("recipient"),
+        "subject": message.get("subject"),
+        "content": html or message.get("body"),
+        "content_type": "text/html" if html else "text/plain",
+    }
 
 
 def _list_secrets(context: dict[str, Any]) -> Iterator[str]:

@@ -13,7 +13,9 @@ from flask import Flask, appcontext_pushed, current_app, has_app_context
 
 from ..errors import ConfigurationError
 from ..recording.guard import guarded
+from ..recording.recorder import Recorder
 from ..state import EXTENSION_KEY, State, state_of
+from ..vocabulary import Kind
 
 #: The apps of this process that have integrations.
 APPS: weakref.WeakSet[Flask] = weakref.WeakSet()
@@ -104,6 +106,13 @@ def state_with(name: str) -> State | None:
         return state if state is not None and name in state.integrations else None
     found = [state for app in APPS if name in (state := state_of(app)).integrations]
     return found[0] if len(found) == 1 else None
+
+
+@guarded
+def recorder_for(name: str, kind: Kind) -> Recorder | None:
+    """Give the recorder for a message that a library sends; None if the integration or the kind is off there."""
+    state = state_with(name)
+    return state.recorder if state is not None and state.settings.is_enabled(kind) else None
 
 
 def when_ready(app: Flask, state: State, is_ready: Callable[[], bool], connect: Callable[[], None]) -> None:

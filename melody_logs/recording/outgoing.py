@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ..log_unavailable import LogUnavailable
 from ..vocabulary import Kind
 from .guard import guarded
 from .known_secrets import UNREADABLE, list_secrets
@@ -35,6 +36,8 @@ class _OnItsWay:
         return read_addresses(self.receiver)
 
 
+#: The messages that adapters have begun inside a block that answers for one.
+_BEGUN: ContextVar[list[Sending] | None] = ContextVar("melody_logs_begun", default=None)
 #: The messages that are on their way, the outermost first.
 _ON_THEIR_WAY: ContextVar[tuple[_OnItsWay, ...]] = ContextVar("melody_logs_on_their_way", default=())
 
@@ -45,7 +48,8 @@ def describing(**facts: Any) -> Iterator[None]:
 
     :param facts: keywords of ``record_email``; *secrets* are added to those of an outer block.
     """
-    token = _DESCRIPTION.set(_join(_DESCRIPTION.get() or {}, _given(facts)))
+    joined = _describe(facts, is_said=True)
+    token = _DESCRIPTION.set({"secrets": [UNREADABLE]} if joined is None else joined)
     try:
         yield
     finally:
@@ -112,8 +116,10 @@ def outgoing_many(
                 found.append(stack.enter_context(_inside(outer.message)))
                 continue
             whole = fields | ((read_more and _read_more(read_more)) or {})
-            message = stack.enter_context(_begin(recorder, kind, whole))
+            whole = _describe(whole, is_said=False) or whole | {"secrets": [UNREADABLE]}
+            message = stack.enter_context(_unrecorded() if recorder is None else sending(recorder, kind, whole))
             found.append(message)
+            _note_begun(message)
             begun.append(_OnItsWay(kind, whole.get("receiver"), message))
         token = _ON_THEIR_WAY.set((*before, *begun))
         try:
@@ -131,7 +137,8 @@ def announced(recorder: Recorder, kind: Kind, fields: Fields) -> Iterator[Sendin
             message.add(**{name: value for name, value in fields.items() if name != "secrets"})
             yield message
         return
-    with sending(recorder, kind, _describe(fields, is_said=True)) as message:
+    whole = _describe(fields, is_said=True) or fields | {"secrets": [UNREADABLE]}
+    with sending(recorder, kind, whole) as message:
         token = _ON_THEIR_WAY.set((*_ON_THEIR_WAY.get(), _OnItsWay(kind, fields.get("receiver"), message)))
         try:
             yield message
@@ -139,8 +146,37 @@ def announced(recorder: Recorder, kind: Kind, fields: Fields) -> Iterator[Sendin
             _ON_THEIR_WAY.reset(token)
 
 
-def _begin(recorder: Recorder | None, kind: Kind, fields: Fields) -> AbstractContextManager[Sending]:
-    return _unrecorded() if recorder is None else sending(recorder, kind, _describe(fields, is_said=False))
+@contextmanager
+def answering(recorder: Recorder, kind: Kind, read: Callable[[], Fields]) -> Iterator[None]:
+    """Record a message as failed if the block raises before an adapter has begun it, as where no connection is had.
+
+    Whoever knows the message, but not how and whether it leaves inside the block, uses this.
+    """
+    begun = list[Sending]()
+    token = _BEGUN.set(begun)
+    try:
+        yield
+    except Exception as error:
+        if not begun and not isinstance(error, LogUnavailable):
+            _record_failure(recorder, kind, read, error)
+        raise
+    finally:
+        _BEGUN.reset(token)
+
+
+@guarded
+def _record_failure(recorder: Recorder, kind: Kind, read: Callable[[], Fields], error: Exception) -> None:
+    message = Sending(None)
+    message.end(error)
+    fields, _ = message.read_result(_describe(read(), is_said=False) or {"secrets": [UNREADABLE]})
+    recorder.record_message(kind, fields)
+
+
+@guarded
+def _note_begun(message: Sending) -> None:
+    begun = _BEGUN.get()
+    if begun is not None:
+        begun.append(message)
 
 
 @contextmanager
@@ -190,15 +226,11 @@ def _read_more(read: Callable[[], Fields]) -> Fields:
     return read()
 
 
+@guarded
 def _describe(fields: Fields, *, is_said: bool) -> Fields:
     """Add what is known; what the host said of the message goes before what an adapter reads from it."""
-    joined = _join_known(fields, is_said)
-    return fields | {"secrets": [UNREADABLE]} if joined is None else joined
-
-
-@guarded
-def _join_known(fields: Fields, is_said: bool) -> Fields:
-    return _join(described(), fields) if is_said else _join(fields, described())
+    known = _DESCRIPTION.get() or {}
+    return _join(known, _given(fields)) if is_said else _join(fields, known)
 
 
 def _join(outer: Fields, inner: Fields) -> Fields:

@@ -67,7 +67,14 @@ SmsSenderFactory.senders["Test"] = TextSender
 class SecurityHost:
     """The app, its logs and what it has sent."""
 
-    def __init__(self, features: dict[str, Any], logs: MelodyLogs | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        features: dict[str, Any],
+        logs: MelodyLogs | None = None,
+        *,
+        mail_util: type[MailUtil] = Outbox,
+        **config: Any,
+    ) -> None:
         TextSender.messages, TextSender.is_down = [], False
         self.app, self.logs = make_host(
             logs=logs,
@@ -88,7 +95,7 @@ class SecurityHost:
         )
         self.db: Any = SQLAlchemy(self.app)
         self.store = _make_store(self.db)
-        self.security = Security(mail_util_cls=Outbox)
+        self.security = Security(mail_util_cls=mail_util)
         self.security.init_app(self.app, self.store)
         self.client = self.app.test_client()
         with self.app.app_context():

@@ -12,6 +12,7 @@ import pytest
 HEAVY = {
     *("celery", "kombu", "redis", "geoip2", "aiohttp", "requests", "httpx"),
     *("psycopg", "psycopg2", "pymysql", "pandas", "numpy", "pyarrow", "boto3", "botocore", "twilio", "sendgrid"),
+    *("flask_mail", "flask_mailman", "flask_mailing", "aiosmtplib", "smtplib", "python_http_client"),
     *("flask_login", "aiosmtpd", "waitress", "rich", "alembic", "flask_migrate", "prometheus_client"),
 }
 HOST = (
@@ -35,7 +36,11 @@ def test_import_of_the_package_loads_no_library_at_all(tmp_path: Path) -> None:
     assert {name for name in loaded if not name.startswith(("_", "sitecustomize"))} == {"melody_logs"}
 
 
-@pytest.mark.parametrize("code", ["from melody_logs import MelodyLogs;", HOST], ids=["extension", "host that answers"])
+@pytest.mark.parametrize(
+    "code",
+    ["from melody_logs import MelodyLogs;", "import melody_logs.integrations;", HOST],
+    ids=["extension", "integrations", "host that answers"],
+)
 def test_web_process_loads_no_heavy_library(code: str, tmp_path: Path) -> None:
     assert modules_after(code, tmp_path) & HEAVY == set()
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from melody_logs import MelodyLogs
-from melody_logs.recording.outgoing import describing, outgoing, outgoing_many
+from melody_logs import LogUnavailable, MelodyLogs
+from melody_logs.recording.outgoing import answering, describing, outgoing, outgoing_many
 from melody_logs.recording.receivers import list_addresses
 from melody_logs.state import state_of
 from tests.drills.raising import raising_at
@@ -137,6 +137,24 @@ def test_a_description_is_of_every_message_in_its_block(host: Host) -> None:
     )
 
 
+def test_a_message_that_no_adapter_could_begin_is_a_failure(host: Host) -> None:
+    recorder, read, _ = host
+    message = ANN | {"subject": "early", "content": "first-secret"}
+    with describing(secrets=["first-secret"]):
+        with pytest.raises(OSError), answering(recorder, "email", lambda: message):
+            raise OSError("no connection")
+        with pytest.raises(OSError), answering(recorder, "email", lambda: message), outgoing(recorder, "email", BOB):
+            raise OSError("line cut")
+        with pytest.raises(LogUnavailable), answering(recorder, "email", lambda: message):
+            raise LogUnavailable("the host is told")
+        with answering(recorder, "email", lambda: message):
+            pass
+    assert [(row.subject, row.status, row.response, row.content) for row in read()] == [
+        ("early", "failed", "OSError: no connection", "[redacted]"),
+        (None, "failed", "OSError: line cut", None),
+    ]
+
+
 def test_nobody_knows_is_unknown(host: Host) -> None:
     recorder, read, _ = host
     with outgoing(recorder, "email", ANN) as message:
@@ -144,12 +162,12 @@ def test_nobody_knows_is_unknown(host: Host) -> None:
     assert [(row.status, row.response) for row in read()] == [("unknown", "two of three")]
 
 
-@pytest.mark.parametrize("name", ["_join_known", "_find_outer", "_note_end", "_read_more"])
+@pytest.mark.parametrize("name", ["_describe", "_find_outer", "_note_end", "_read_more"])
 def test_an_error_of_ours_keeps_the_texts_back_and_the_host_going(host: Host, name: str) -> None:
     recorder, read, _ = host
     with (
-        raising_at(("recording/outgoing.py", name)) as raised,
         describing(secrets=["first-secret"]),
+        raising_at(("recording/outgoing.py", name)) as raised,
         outgoing(recorder, "email", ANN | {"content": "first-secret"}, dict),
         outgoing(recorder, "email", ANN),
     ):
@@ -158,6 +176,18 @@ def test_an_error_of_ours_keeps_the_texts_back_and_the_host_going(host: Host, na
     rows = read()
     assert {row.receiver for row in rows} == {"ann@example.org"}
     assert "first-secret" not in str(rows)
+
+
+def test_a_description_that_fails_withholds_the_texts(host: Host) -> None:
+    recorder, read, _ = host
+    with (
+        raising_at(("recording/outgoing.py", "_join")),
+        describing(secrets=["first-secret"]),
+        outgoing(recorder, "email", ANN | {"content": "first-secret"}),
+    ):
+        pass
+    (row,) = read()
+    assert (row.status, row.receiver, row.content) == ("sent", "ann@example.org", None)
 
 
 @pytest.mark.parametrize(
