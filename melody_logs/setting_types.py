@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -134,6 +135,59 @@ def optional_token(value: Any) -> str | None:
 
 def paths(value: Any) -> tuple[str, ...]:
     """Accept one path, several in a list, or text with paths separated by commas."""
+    return _several(value, "a path, or a list of paths")
+
+
+def several(pattern: str, accepted: str) -> Callable[[Any], tuple[str, ...]]:
+    """Make a parser for texts that match *pattern* as a whole: one, or several in a list or separated by commas."""
+
+    def parse(value: Any) -> tuple[str, ...]:
+        texts = _several(value, accepted)
+        if not all(re.fullmatch(pattern, text) for text in texts):
+            raise ValueError(accepted)
+        return texts
+
+    return parse
+
+
+#: Several while a key is exchanged for another.
+secrets = several("[!-~]{16,512}", "one or more keys of 16 to 512 letters, digits and signs of ASCII, without spaces")
+credentials = several(
+    "[!-9;-~]+:[!-~]{8,512}", 'one or more of "user:password", the password 8 to 512 signs of ASCII, without commas'
+)
+topics = several(
+    r"arn:aws(-[a-z]+)*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
+    'one or more topics such as "arn:aws:sns:eu-west-1:123456789012:mail"',
+)
+
+
+def public_keys(value: Any) -> tuple[str, ...]:
+    """Accept public keys of ECDSA as SendGrid shows them: base64 of their DER form, one or several."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    accepted = "one or more public keys of ECDSA in base64, as SendGrid shows them"
+    keys = _several(value, accepted)
+    for key in keys:
+        try:
+            is_right = isinstance(load_der_public_key(base64.b64decode(key, validate=True)), EllipticCurvePublicKey)
+        except Exception:  # whatever the library makes of it, it is no key
+            is_right = False
+        if not is_right:
+            raise ValueError(accepted)
+    return keys
+
+
+def optional_base_url(value: Any) -> str | None:
+    """Accept the http(s) address of a host, perhaps with a path, without a slash at the end; or nothing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~-]+)*", value):
+        return value
+    raise ValueError('an address such as "https://app.example", without a slash at the end')
+
+
+def _several(value: Any, accepted: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
@@ -143,9 +197,9 @@ def paths(value: Any) -> tuple[str, ...]:
     elif isinstance(value, list | tuple):
         parts = value
     else:
-        raise ValueError("a path, or a list of paths")
+        raise ValueError(accepted)
     if not all(isinstance(part, str) or hasattr(part, "__fspath__") for part in parts):
-        raise ValueError("a path, or a list of paths")
+        raise ValueError(accepted)
     return tuple(text for text in (str(part).strip() for part in parts) if text)
 
 

@@ -11,7 +11,17 @@ from .errors import ConfigurationError
 from .setting_types import RetentionPolicy
 
 PREFIX = "MELODY_LOGS_"
-_SECRET = ("key", "database_uri", "health_token")
+#: What each provider proves its calls with: its endpoint is there where that is set.
+_PROOFS = ("twilio_auth_token", "sendgrid_public_key", "postmark_credentials", "mailgun_signing_key", "ses_topic_arn")
+_SECRET = (
+    "key",
+    "database_uri",
+    "health_token",
+    "maxmind_license_key",
+    "twilio_auth_token",
+    "postmark_credentials",
+    "mailgun_signing_key",
+)
 
 
 def _key(default: Any, parse: Callable[[Any], Any], help: str, unit: str = "") -> Any:
@@ -61,6 +71,10 @@ class Settings:
     )
 
     geoip_database: tuple[str, ...] = _key((), types.paths, "GeoIP files (City, Country, ASN); empty: bundled table.")
+    maxmind_account_id: str | None = _key(
+        None, types.optional_text, "MaxMind account whose location files are downloaded by geoip update."
+    )
+    maxmind_license_key: str | None = _key(None, types.optional_text, "Licence key of that account.")
     location_headers: str | None = _key(
         None,
         types.optional_one_of("cloudflare", "cloudfront", "vercel", "app_engine"),
@@ -83,6 +97,18 @@ class Settings:
     )
     token_lifetime_seconds: int = _key(900, types.integer(60, 86_400), "Life of an access token.", "s")
 
+    delivery_prefix: str = _key("/webhooks/melody-logs", types.url_prefix, "Where providers report deliveries.")
+    public_url: str | None = _key(
+        None,
+        types.optional_base_url,
+        "Address of the app as Twilio sees it, which it signs; empty: that of the request.",
+    )
+    twilio_auth_token: tuple[str, ...] = _key((), types.secrets, "Proves Twilio's reports; empty: no endpoint.")
+    sendgrid_public_key: tuple[str, ...] = _key((), types.public_keys, "Proves SendGrid's reports; empty: no endpoint.")
+    postmark_credentials: tuple[str, ...] = _key((), types.credentials, "Prove Postmark's reports; empty: no endpoint.")
+    mailgun_signing_key: tuple[str, ...] = _key((), types.secrets, "Proves Mailgun's reports; empty: no endpoint.")
+    ses_topic_arn: tuple[str, ...] = _key((), types.topics, "SNS topics that report for SES; empty: no endpoint.")
+
     def is_enabled(self, kind: str) -> bool:
         """Say whether entries of *kind* (``email``, ``sms`` or ``sign-in``) are recorded."""
         return bool(getattr(self, f"enable_{kind.replace('-', '_')}_log"))
@@ -91,6 +117,11 @@ class Settings:
     def fails_closed(self) -> bool:
         """Say whether the app wants nothing done that is not logged."""
         return self.on_failure == "fail_closed"
+
+    @property
+    def takes_reports(self) -> bool:
+        """Say whether there is an endpoint for the reports of a provider."""
+        return any(getattr(self, name) for name in _PROOFS)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:

@@ -81,9 +81,10 @@ def _clean() -> None:
 
 
 def _expire_pending() -> None:
-    """Give up on messages whose sending never said how it ended."""
+    """Give up on messages whose sending never said how it ended, and on reports of messages that never came."""
     state = _state()
     expire.expire_pending(state.database, older_than=timedelta(minutes=state.settings.pending_minutes))
+    expire.forget_early_deliveries(state.database)
 
 
 def _note_heartbeats() -> None:

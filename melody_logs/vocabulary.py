@@ -26,14 +26,18 @@ METHODS = ("password", "otp", "sms_code", "email_code", "magic_link", "passkey",
 STATUS_RANK = {
     "pending": 0,
     "unknown": 1,
-    "sent": 2,
-    "suppressed": 2,
-    "failed": 2,
-    "delivered": 3,
-    "bounced": 3,
-    "complained": 4,
+    "accepted": 2,
+    "sent": 3,
+    "suppressed": 3,
+    "failed": 3,
+    "delivered": 4,
+    "bounced": 4,
+    "complained": 5,
 }
-SUCCESS_STATUSES = ("sent", "suppressed", "delivered")
+SUCCESS_STATUSES = ("accepted", "sent", "suppressed", "delivered")
+
+#: What a provider reports later, by how much it says; with the words above a report goes before the caller's word.
+REPORT_RANK = {"deferred": 0, "accepted": 2, "sent": 3, "delivered": 4, "failed": 5, "bounced": 6, "complained": 7}
 
 #: The mark of an entry whose time is not to be trusted.
 SUSPECT_TIME = "occurred_at:suspect"
@@ -41,7 +45,7 @@ SUSPECT_TIME = "occurred_at:suspect"
 #: A counted row of sign-ins has at most so many examples of what it counts.
 MOST_SAMPLES = 5
 
-#: States of a sign-in's location. ``pending`` and ``failed`` rows have none yet.
+#: States of a sign-in's location. ``failed`` rows have none, nor have ``pending`` ones unless they are looked at again.
 GEO_STATES = ("pending", "done", "not_applicable", "not_found", "failed")
 
 PERMISSIONS = ("read", "write")

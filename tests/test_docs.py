@@ -47,7 +47,7 @@ def our_rules() -> list[tuple[str, str, str]]:
         if not dot or not blueprint.startswith("melody_logs"):
             continue
         path = re.sub(r"<any\([^>]*>|(?<=/logs/)(?:email|sms|sign-in)(?=/|$)", "KIND", rule.rule)
-        path = re.sub(r"<(?:row_id|job_id)>", "ID", path).replace("<path:filename>", "FILE")
+        path = re.sub(r"<(?:row_id|job_id|path:flow_id)>", "ID", path).replace("<path:filename>", "FILE")
         # A converter of ours that takes one word only.
         path = re.sub(r'<\w+\("([^"]+)"\):\w+>', r"\1", path)
         rules += [(blueprint, method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}]
@@ -134,7 +134,7 @@ def test_every_command_and_option_is_documented() -> None:
         options = next((shown for usage, shown in rows if f"{usage} ".startswith(f"{name} ")), None)
         assert options is not None, name
         wanted = {option.opts[-1] for option in command.params if isinstance(option, click.Option)}
-        assert set(re.findall(r"--[a-z-]+", options)) == wanted, name
+        assert set(re.findall(r"--[a-z0-9-]+", options)) == wanted, name
     for name, command in leaf_commands(program, "melody-logs"):
         assert f"`{name}`" in page("operations.md")
         for option in command.params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -12,13 +13,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
 
 from benchmarks.__main__ import _read_options as read_benchmark_options
+from melody_logs.geolocation.databases import BUNDLED_TABLE
 from tests.docs import PAGES, ROOT, fenced, page
+from tests.geolocation.provider import ACCOUNT, KEY, Answer, pack_as_maxmind, providing
 from tests.importing.sources import Source
 from tests.servers.availability import missing
 from tests.servers.binaries import programs
@@ -90,7 +95,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         made = box.run("flask melody-logs client create sandbox --scope root --json")
         box.client = json.loads(made.stdout)
         box.environment |= {"CLIENT_ID": box.client["client_id"], "CLIENT_SECRET": box.client["client_secret"]}
-        box.environment["TOKEN"] = box.token()
+        box.environment |= {"TOKEN": box.token(), "FLOW_ID": "documented"}
         yield box
 
 
@@ -130,7 +135,8 @@ def _add_sign_ins(box: Sandbox, count: int) -> None:
     script = (
         "import host; app = host.create_app()\n"
         "with app.app_context():\n"
-        f"    for _ in range({count}): host.logs.record_sign_in(identity='ann@example.org', success=True)\n"
+        f"    for _ in range({count}):\n"
+        "        host.logs.record_sign_in(identity='ann@example.org', success=True, flow_id='documented')\n"
     )
     box.run(f"python -c {shlex.quote(script)} && flask melody-logs drain")
 
@@ -141,6 +147,24 @@ def _add_sign_ins(box: Sandbox, count: int) -> None:
 def _run_flask(box: Sandbox, line: str) -> None:
     client = json.loads(box.run("flask melody-logs client create documented --scope root --json").stdout)
     box.run(line.replace(DOCUMENTED_CLIENT, client["client_id"]))
+
+
+def _run_update(box: Sandbox, line: str) -> None:
+    """A server on this machine offers the bundled table as everybody's file."""
+    table = BUNDLED_TABLE.read_bytes()
+    with providing() as provider:
+        provider.offer_maxmind(pack_as_maxmind(table))
+        months = (datetime.now(UTC), datetime.now(UTC).replace(day=1) - timedelta(days=1))
+        provider.answers |= {
+            f"/free/dbip-city-lite-{day:%Y-%m}.mmdb.gz": Answer(gzip.compress(table)) for day in months
+        }
+        provider.answers["/City.tar.gz"] = Answer(pack_as_maxmind(table))
+        line = line.replace("https://files.example", provider.url).replace(ELLIPSIS, sha256(table).hexdigest())
+        address = "" if "--url" in line else f" --server {provider.url}"
+        settings = {"GEOIP_DATABASE": "City.mmdb", "MAXMIND_ACCOUNT_ID": ACCOUNT, "MAXMIND_LICENSE_KEY": KEY}
+        configured = {f"FLASK_MELODY_LOGS_{name}": value for name, value in settings.items()}
+        done = box.run(f"{line}{address}", no_proxy="127.0.0.1", **configured)
+    assert "is in place" in done.stdout or "nothing was changed" in done.stdout
 
 
 def _run_as_it_is(box: Sandbox, line: str) -> None:
@@ -189,7 +213,8 @@ def _name_target(box: Sandbox, line: str) -> None:
 
 
 HOW: Mapping[str, Callable[[Sandbox, str], None]] = {
-    r"flask melody-logs ": _run_flask,
+    r"flask melody-logs (?!geoip update)": _run_flask,
+    r"flask melody-logs geoip update": _run_update,
     r"flask run": _start_server,
     r"celery -A melody_logs\.worker worker": _start_worker,
     r"celery -A melody_logs\.worker beat": _start_beat,

@@ -21,9 +21,9 @@ ROWS: list[list[set[str]]] = [
     [{"recording"}, {"clients"}],
     [{"state", "health", "host_layout", "troubles"}, {"jobs"}],
     [{"tasks"}, {"integrations"}],
-    [{"admin"}, {"api"}, {"cli"}, {"monitoring"}],
+    [{"admin"}, {"api"}, {"cli"}, {"monitoring"}, {"deliveries"}],
     [{"extension", "__init__"}],
-    [{"demo"}],
+    [{"demo"}, {"testing"}],
 ]
 STORAGE_ROW = 2
 # The demo is a host: it sees what every host sees.

@@ -54,6 +54,11 @@ def test_malformed_policies_are_refused(policies: Any) -> None:
 
 
 #: Every key as text, as the environment gives it.
+#: Made for this test; nobody has its private half.
+SENDGRID_KEY = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE4DCKh5fgR2oHzXF+7EpoUDe6H2+sDYxvFeTrsDWt9aaLxXBtJRRkNLjHJ4+o5KFrZj7B4YXrYkZW4P63"
+    "JwXJ3g=="
+)
 TEXTS = dict(
     ENABLE_EMAIL_LOG="yes",
     ENABLE_SMS_LOG="0",
@@ -77,6 +82,8 @@ TEXTS = dict(
     CLEAN_DAYS=" 7 ",
     RETENTION='[{"kind": "sign-in", "days": "365"}]',
     GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
+    MAXMIND_ACCOUNT_ID="123456",
+    MAXMIND_LICENSE_KEY="abcdefgh12345678",
     LOCATION_HEADERS="Cloudflare",
     ADMIN_PREFIX="/logs",
     BASE_TEMPLATE="layout.html",
@@ -86,6 +93,13 @@ TEXTS = dict(
     TOKEN_PREFIX="/oauth",
     HEALTH_TOKEN="0123456789abcdef",
     TOKEN_LIFETIME_SECONDS="600",
+    DELIVERY_PREFIX="/hooks",
+    PUBLIC_URL="https://app.example/shop",
+    TWILIO_AUTH_TOKEN="0123456789abcdef, fedcba9876543210",
+    SENDGRID_PUBLIC_KEY=SENDGRID_KEY,
+    POSTMARK_CREDENTIALS="postmark:a-long:password",
+    MAILGUN_SIGNING_KEY="key-0123456789abcdef",
+    SES_TOPIC_ARN="arn:aws:sns:eu-west-1:123456789012:mail, arn:aws-cn:sns:cn-north-1:123456789012:mail.fifo",
 )
 
 
@@ -97,8 +111,10 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert settings.geoip_database == ("/a/City.mmdb", "/a/ASN.mmdb")
     assert (settings.spool_synchronous, settings.location_headers) == ("FULL", "cloudflare")
     assert settings.content_security_policy == (("style-src", ("https://cdn.example", "https://fonts.example")),)
+    assert settings.twilio_auth_token == ("0123456789abcdef", "fedcba9876543210")
+    assert (settings.takes_reports, len(settings.ses_topic_arn)) == (True, 2)
     assert (settings.clean_days, settings.drain_interval_seconds, settings.flood_whole_per_minute) == (7, 0.5, 0)
-    assert len(describe()) == 32, "a new key needs its text form here"
+    assert len(describe()) == 41, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +135,13 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
         ("SPOOL_DIR", b"/x"),
         ("GEOIP_DATABASE", 5),
         ("LOCATION_HEADERS", "akamai"),
+        ("DELIVERY_PREFIX", "/webhooks/"),
+        ("PUBLIC_URL", "https://app.example/"),
+        ("PUBLIC_URL", "app.example"),
+        ("SENDGRID_PUBLIC_KEY", "MFkwEwYHKoZIzj0CAQYI"),
+        ("SENDGRID_PUBLIC_KEY", b"x"),
+        ("SES_TOPIC_ARN", "arn:aws:sqs:eu-west-1:123456789012:mail"),
+        ("SES_TOPIC_ARN", "arn:aws:sns:evil.example/:123456789012:mail"),
         ("BASE_TEMPLATE", b"layout.html"),
         ("BASE_TEMPLATE", ["layout.html"]),
         ("STYLESHEET", "//cdn.example/logs.css"),
@@ -174,3 +197,18 @@ def test_environment_read_by_flask_is_accepted(monkeypatch: pytest.MonkeyPatch) 
     settings = Settings.from_config(app.config)
     assert (settings.enable_email_log, settings.enable_sms_log, settings.enable_sign_in_log) == (True, False, True)
     assert (settings.key, settings.clean_days, settings.retention[0].days) == ("20261123", 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("TWILIO_AUTH_TOKEN", "short"),
+        ("TWILIO_AUTH_TOKEN", ["0123456789abcdef", 5]),
+        ("POSTMARK_CREDENTIALS", "nobody"),
+        ("POSTMARK_CREDENTIALS", "user:short"),
+        ("MAILGUN_SIGNING_KEY", "with spaces in between"),
+    ],
+)
+def test_wrong_secret_is_refused_without_being_shown(key: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f'"MELODY_LOGS_{key}" is a value that is not shown; accepted: one'):
+        read(**{key: value})

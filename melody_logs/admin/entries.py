@@ -10,12 +10,14 @@ from ..vocabulary import MESSAGE_KINDS, TITLES, Kind
 from . import words
 from .addresses import read_row_id, require_enabled
 from .counted import present_samples
+from .deliveries import present_reports
 from .details import present_entry
 from .message_body import present_body
 from .overview import describe_retention
 from .paging import PAGE_SIZES, PageRequest, Pagination
 from .people import find_people, user_id_of
 from .rendering import database_now, render
+from .story import present_story
 from .tables import present_rows
 
 
@@ -77,7 +79,9 @@ def show_entry(kind: Kind, row_id: str) -> str:
         heading=heading,
         line=present_rows(kind, [row], now, people).lines[0],
         groups=groups,
+        story=present_story(kind, row, now),
         samples=() if is_message else present_samples(row, now),
+        reports=present_reports(row, now) if is_message else (),
         body=present_body(row, request.args.get("view")) if is_message else None,
         body_url=url_for(".message_body", kind=kind, row_id=row.id) if is_message else "",
     )

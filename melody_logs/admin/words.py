@@ -33,6 +33,7 @@ OUTCOME_MARKS = {
 STATUS_MARKS = {
     "pending": Mark("clock", "Pending", "wait"),
     "unknown": Mark("question", "Unknown", "wait"),
+    "accepted": Mark("check", "Accepted", "good"),
     "sent": Mark("check", "Sent", "good"),
     "suppressed": Mark("layers", "Suppressed", "muted"),
     "failed": Mark("cross", "Failed", "bad"),
@@ -40,6 +41,8 @@ STATUS_MARKS = {
     "bounced": Mark("cross", "Bounced", "bad"),
     "complained": Mark("stop", "Complained", "bad"),
 }
+#: What stands in the history of a message.
+REPORT_MARKS = STATUS_MARKS | {"deferred": Mark("clock", "Deferred", "wait")}
 JOB_MARKS = {
     "queued": Mark("clock", "Queued", "wait"),
     "running": Mark("clock", "Running", "wait"),

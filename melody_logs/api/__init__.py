@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from flask import Flask, Response, request
 
+from ..integrations.host_csrf import make_exemption
 from ..recording.guard import guarded
 from ..settings import Settings
 from . import failures, logs, tokens
 from .blueprints import GuestApi
+from .flows import find_flow as find_flow
 from .routes import LAST, LastConverter, OwnRoutes
 
 _BLUEPRINTS = (tokens.blueprint, tokens.key_set_blueprint, logs.blueprint)
@@ -22,7 +24,6 @@ def register(app: Flask, settings: Settings) -> None:
 
     A host that publishes something of its own at the key set's well-known address keeps it; ours is then not published.
     """
-    _exempt_from_csrf(app)
     app.before_request(_make_hook(app, settings))
     app.url_map.converters[LAST] = LastConverter
     api = GuestApi(app)
@@ -35,20 +36,11 @@ def register(app: Flask, settings: Settings) -> None:
 def _make_hook(app: Flask, settings: Settings) -> Callable[[], Response | None]:
     """Make what runs before every request of the host: it must cost next to nothing."""
     own = failures.OwnPaths(settings)
+    exempt_from_csrf = make_exemption(app, _BLUEPRINTS)
 
     @guarded
     def before_any_request() -> Response | None:
-        _exempt_from_csrf(app)
+        exempt_from_csrf()
         return failures.answer_routing_error(own) if request.path in own else None
 
     return before_any_request
-
-
-def _exempt_from_csrf(app: Flask) -> None:
-    """Tell a host's CSRFProtect that our callers bring a token, not a cookie; asked again until there is one."""
-    protection = app.extensions.get("csrf")
-    if protection is None or app.extensions.get("melody_logs_csrf") is protection:
-        return
-    for blueprint in _BLUEPRINTS:
-        protection.exempt(blueprint)
-    app.extensions["melody_logs_csrf"] = protection

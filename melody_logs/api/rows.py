@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
+from ..storage.delivery_history import read_history
 from ..vocabulary import SUCCESS_STATUSES, Kind
 
 
@@ -119,6 +120,25 @@ class Samples(Written, fields.List):  # type: ignore[type-arg]
         return None if value is None else [_sample(sample) for sample in json.loads(value)]
 
 
+class DeliverySchema(Schema):
+    """One report of a message's provider."""
+
+    status = fields.String()
+    occurredAt = fields.DateTime()
+    detail = fields.String(allow_none=True)
+
+
+class Delivery(Written, fields.List):  # type: ignore[type-arg]
+    """What the provider of a message reported later, oldest first."""
+
+    def write(self, value: str | None, *beside: Any) -> list[dict[str, Any]]:
+        """Read the history of a row; it is empty where nothing was reported."""
+        return [
+            {"status": report.status, "occurredAt": format_instant(report.occurred_at), "detail": report.detail}
+            for report in read_history(value)
+        ]
+
+
 def _sample(stored: dict[str, Any]) -> dict[str, Any]:
     moment = format_instant(datetime.fromisoformat(stored["occurred_at"]))
     texts = {name: stored.get(name) for name in ("ip", "identity", "reason", "method")}
@@ -157,6 +177,7 @@ class MessageSchema(RowSchema):
     purpose = fields.String(allow_none=True)
     provider = fields.String(allow_none=True)
     providerMessageId = fields.String(attribute="provider_message_id", allow_none=True)
+    delivery = Delivery(fields.Nested(DeliverySchema), dump_only=True)
 
 
 class SignInSchema(RowSchema):
@@ -220,13 +241,27 @@ _PLANS: dict[Kind, _Plan] = {kind: _Plan.make(schema) for kind, schema in ROW_SC
 #: What :func:`row_to_json` wants of a row: these columns first, in this order.
 ROW_COLUMNS: dict[Kind, tuple[str, ...]] = {kind: plan.columns for kind, plan in _PLANS.items()}
 
+_STORY_PLANS: dict[Kind, _Plan] = {
+    kind: _Plan.make(type(schema)(exclude={"content"} & schema.fields.keys())) for kind, schema in ROW_SCHEMAS.items()
+}
+#: What :func:`story_row_to_json` wants of a row, likewise.
+STORY_COLUMNS: dict[Kind, tuple[str, ...]] = {kind: plan.columns for kind, plan in _STORY_PLANS.items()}
+
 
 def row_to_json(kind: Kind, row: Any) -> dict[str, Any]:
     """Turn a row of *kind* into its JSON object.
 
     :param row: the columns :data:`ROW_COLUMNS`, in that order, and perhaps more after them.
     """
-    plan = _PLANS[kind]
+    return _write(_PLANS[kind], row)
+
+
+def story_row_to_json(kind: Kind, row: Any) -> dict[str, Any]:
+    """Turn a row of *kind* into its JSON object without the body, of which a story could have a hundred."""
+    return _write(_STORY_PLANS[kind], row)
+
+
+def _write(plan: _Plan, row: Any) -> dict[str, Any]:
     document = dict(zip(plan.names, plan.read(row), strict=True))
     for name, write, read in plan.changes:
         document[name] = write(document[name]) if read is None else write(*read(row))

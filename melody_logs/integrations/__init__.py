@@ -3,6 +3,8 @@
 from .authlib import Authlib
 from .flask_httpauth import FlaskHTTPAuth
 from .flask_jwt_extended import FlaskJWTExtended
+from .flask_login import FlaskLogin
+from .flask_security import FlaskSecurity
 from .integration import Integration
 
-__all__ = ["Authlib", "FlaskHTTPAuth", "FlaskJWTExtended", "Integration"]
+__all__ = ["Authlib", "FlaskHTTPAuth", "FlaskJWTExtended", "FlaskLogin", "FlaskSecurity", "Integration"]

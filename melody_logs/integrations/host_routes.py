@@ -82,11 +82,13 @@ def watch_collisions(app: Flask, settings: Settings) -> None:
 
 
 def _prefixes(settings: Settings) -> Mapping[str, str]:
-    return {
+    prefixes = {
         "MELODY_LOGS_ADMIN_PREFIX": settings.admin_prefix,
         "MELODY_LOGS_API_PREFIX": settings.api_prefix,
         "MELODY_LOGS_TOKEN_PREFIX": settings.token_prefix,
     }
+    # Without an endpoint the prefix is nobody's.
+    return prefixes | ({"MELODY_LOGS_DELIVERY_PREFIX": settings.delivery_prefix} if settings.takes_reports else {})
 
 
 def _find_collisions(app: Flask, settings: Settings, known: Container[int] = ()) -> Iterator[str]:

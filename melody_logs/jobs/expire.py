@@ -1,4 +1,4 @@
-"""Messages whose sending never said how it ended become ``unknown``."""
+"""Messages whose sending never said how it ended become ``unknown``; reports without a message are given up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from ..storage import pending
 from ..storage.database import Database
+from ..storage.deliveries import forget_early_deliveries as forget_early_deliveries
 
 BATCH_ROWS = 500
 

@@ -144,8 +144,8 @@ def _import_batch(
     with database.write() as connection:
         now = database.now(connection)
         move_import_mark(connection, mark, following, batch[-1].id, now)
-        known = find_known_events(connection, kind, [entry.row.values["event_id"] for entry in entries])
-        fresh = [entry for entry in entries if entry.row.values["event_id"] not in known]
+        known = find_known_events(connection, kind, [entry.event_id for entry in entries])
+        fresh = [entry for entry in entries if entry.event_id not in known]
         rejected = write_what_passes(connection, now, fresh) if fresh else []
     receipt.read += len(batch)
     receipt.deleted += len(batch) - len(present)

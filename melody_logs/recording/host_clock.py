@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from ..storage.deliveries import DeliveryReport
 from ..vocabulary import SUSPECT_TIME
 from .cleaning import MARKS_LIMIT
 from .poison import ReadEntry
@@ -26,6 +27,9 @@ def mark_suspect_times(entries: Sequence[ReadEntry], now: datetime) -> None:
     is_off = abs(datetime.now(UTC) - now) > SUSPECT_AFTER
     latest = now + SUSPECT_AFTER
     for entry in entries:
+        if isinstance(entry.row, DeliveryReport):
+            # Its time is by the provider's clock.
+            continue
         values = entry.row.values
         if is_off or values["occurred_at"] > latest:
             marks = values.get("marks") or ""

@@ -18,8 +18,10 @@ from sqlalchemy.exc import (
 )
 
 from ..errors import MelodyLogsError
+from ..storage.deliveries import DeliveryReport
 from ..storage.writer import RowWrite, write_rows
 from .entries import from_json, to_row
+from .reports import is_report, read_report
 from .spool_batch import Spooled
 
 
@@ -27,7 +29,12 @@ class ReadEntry(NamedTuple):
     """An entry of a spool, ready to be written."""
 
     number: int
-    row: RowWrite
+    row: RowWrite | DeliveryReport
+
+    @property
+    def event_id(self) -> str:
+        """The event of the row; empty for a report."""
+        return self.row.values["event_id"] if isinstance(self.row, RowWrite) else ""
 
 
 class Rejection(NamedTuple):
@@ -48,7 +55,8 @@ def read_entries(batch: Sequence[Spooled]) -> tuple[list[ReadEntry], list[Reject
     rejected: list[Rejection] = []
     for spooled in batch:
         try:
-            read.append(ReadEntry(spooled.number, to_row(from_json(spooled.body))))
+            row = read_report(spooled.body) if is_report(spooled.body) else to_row(from_json(spooled.body))
+            read.append(ReadEntry(spooled.number, row))
         except Exception as error:  # whatever it is, the others must pass
             # Its message may quote the entry.
             rejected.append(Rejection(spooled.number, ValueError(f"it cannot be read ({type(error).__name__})")))

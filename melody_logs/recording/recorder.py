@@ -18,15 +18,17 @@ from ..errors import ConfigurationError
 from ..log_unavailable import LogUnavailable
 from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
-from ..vocabulary import EVENTS, Kind
+from ..vocabulary import Kind
 from .announcing import Announcer
-from .attempts import Attempt, current_attempts
+from .attempts import Attempt, current_attempts, event_of
 from .degradation import Degradation
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
+from .flows import join_attempt, join_message, note_outcome
 from .forking import notice_fork
 from .losses import SparseLog
+from .observing import tell_observers
 from .request_facts import read_request_facts
 from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
@@ -89,7 +91,7 @@ class Recorder:
         """Record an attempt now. A signal or hook that sees it later in the request amends the same entry."""
         if not self.settings.enable_sign_in_log:
             return None
-        attempts, event = current_attempts(), _event_of(fields)
+        attempts, event = current_attempts(), event_of(fields)
         attempt = attempts.get(event)
         if attempt is None or attempt.is_settled:
             # A second explicit record in one request is an attempt of its own.
@@ -104,13 +106,14 @@ class Recorder:
             return None
         if not has_request_context():
             return self.record_sign_in(fields)
-        attempt = current_attempts().setdefault(_event_of(fields), Attempt())
+        attempt = current_attempts().setdefault(event_of(fields), Attempt())
         attempt.add(fields, only_missing=only_missing or attempt.event_id is not None)
         return attempt.event_id
 
     def finish_request(self) -> None:
         """Record what this request gathered since it was last asked."""
         for attempt in current_attempts().values():
+            join_attempt(attempt)
             is_known = attempt.event_id is not None and not attempt.is_folded
             if not attempt.is_settled or (is_known and attempt.news):
                 self._write_attempt(attempt)
@@ -124,15 +127,18 @@ class Recorder:
         event_id: str | None = None,
         amends: bool = False,
         strict: bool = False,
+        news: frozenset[str] = frozenset(),
     ) -> str | None:
-        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it."""
+        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it and the *news*."""
         if not self.settings.is_enabled(kind):
             return None
+        if event_id is None:
+            fields = join_message(fields) or fields
 
         def build(fields: Mapping[str, Any]) -> Entry:
             if event_id is not None:
                 # Only now: the host's transform sees the whole message both times.
-                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
+                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE - news}
             return build_message(
                 kind,
                 fields,
@@ -159,6 +165,7 @@ class Recorder:
                 entry.values["identity_hash"] = None
             return entry
 
+        join_attempt(attempt)
         attempt.is_settled = True
         entry = self._record("sign-in", attempt.fields, build, is_known=amends, strict=strict)
         if entry is None:
@@ -166,6 +173,7 @@ class Recorder:
         attempt.event_id = entry.event_id
         attempt.written = dict(attempt.fields)
         attempt.is_folded = entry.is_folded
+        note_outcome(entry.values)
         return entry.event_id
 
     def _has_little_room(self) -> bool:
@@ -233,6 +241,7 @@ class Recorder:
         except Exception as error:
             self._give_up(kind, error, strict)
             return None
+        tell_observers(entry)
         self.signals.send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         return entry
 
@@ -253,7 +262,7 @@ class Recorder:
         waits = self.direct_timeout_seconds is not None
         number = self.spool.append(entry.kind, to_json(entry), in_memory=waits or not strict, may_refuse=strict)
         lost = number is None and not strict
-        is_written = self._follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
+        is_written = self.follow_up(number, "an entry was lost: neither disk nor memory takes it" if lost else None)
         is_kept = number is not None and not (strict and not is_written and self.spool.withdraw(number))
         if not is_kept:
             self.flood.forget(entry)
@@ -261,7 +270,7 @@ class Recorder:
             self._refuse(entry.kind, self.spool.find_refusal() or "this thread is at work in the spool")
         return is_kept
 
-    def _follow_up(self, number: int | None, loss: str | None) -> bool:
+    def follow_up(self, number: int | None, loss: str | None) -> bool:
         """Wake the drain and tell the host of troubles; say whether the entry *number* is in the database.
 
         Only the direct writer waits for that. An error of ours in here is logged: it does not lose what was appended.
@@ -288,10 +297,3 @@ class Recorder:
         reason = self.degradation.find_news(self.drain_thread.drain_state, loss)
         if reason is not None:
             self.signals.send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
-
-
-def _event_of(fields: Mapping[str, Any]) -> str:
-    event = fields.get("event")
-    # Not the value's own comparison: a text of the host's own type may raise in it.
-    word = str.__str__(event) if issubclass(type(event), str) else ""
-    return word if word in EVENTS else "sign_in"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ..vocabulary import MOST_SAMPLES, STATUS_RANK, Kind
+from .delivery_history import settle_status
 
 
 def merge_values(kind: Kind, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +41,8 @@ def _merge_messages(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         merged["user_id_is_integer"] = old.get("user_id_is_integer", False)
     if not new.get("content") and old.get("content"):
         merged |= {name: old[name] for name in ("content", "content_type", "content_bytes") if name in old}
+    # What the provider reported goes before the caller's word, whichever came first.
+    merged["status"] = settle_status(merged["status"], merged.get("delivery"))
     return _joined_marks(old, new, merged)
 
 

@@ -8,11 +8,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select
 
 from ..vocabulary import Kind
+from .deliveries import DeliveryReport, join_reports
 from .merging import merge_values
-from .models import TABLES, Position
+from .models import TABLES
+from .positions import allocate_positions
 from .rows import insert_rows, update_rows
 from .totals import TotalsChange, hour_of
 
@@ -51,8 +53,10 @@ class RowWrite(NamedTuple):
     recorded_at: datetime | None = None
 
 
-def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite], *, by_copy: bool = True) -> None:
-    """Insert the new rows and amend the known ones, with positions and totals.
+def write_rows(
+    connection: Connection, now: datetime, rows: Sequence[RowWrite | DeliveryReport], *, by_copy: bool = True
+) -> None:
+    """Insert the new rows and amend the known ones, join reports to their messages, with positions and totals.
 
     Call it under the write lock, as the last work of the transaction.
 
@@ -61,27 +65,20 @@ def write_rows(connection: Connection, now: datetime, rows: Sequence[RowWrite], 
     """
     change = TotalsChange()
     by_kind: dict[Kind, list[RowWrite]] = defaultdict(list)
+    reports: list[DeliveryReport] = []
+    written_ids: dict[Kind, set[str]] = defaultdict(set)
     for row in rows:
+        if isinstance(row, DeliveryReport):
+            reports.append(row)
+            continue
         by_kind[row.kind].append(row)
+        if provider_message_id := row.values.get("provider_message_id"):
+            written_ids[row.kind].add(provider_message_id)
     for kind in sorted(by_kind):
         _write_kind(connection, now, kind, by_kind[kind], change, by_copy)
+    if reports or written_ids:
+        join_reports(connection, now, written_ids, reports, change)
     change.apply(connection)
-
-
-def allocate_positions(connection: Connection, kind: Kind, count: int) -> int:
-    """Reserve *count* positions of a kind under the write lock; return the first."""
-    table = Position.__table__
-    raised = update(Position).where(table.c.kind == kind).values(value=table.c.value + count)
-    last: int | None
-    if connection.dialect.update_returning:
-        last = connection.scalar(raised.returning(table.c.value))
-    else:
-        connection.execute(raised)
-        last = connection.scalar(select(table.c.value).where(table.c.kind == kind))
-    if last is None:
-        connection.execute(insert(Position).values(kind=kind, value=count))
-        last = count
-    return last - count + 1
 
 
 def measure_row(values: dict[str, Any]) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import String
 
 from melody_logs.state import state_of
+from melody_logs.storage.deliveries import DeliveryReport
 from melody_logs.storage.models import MODELS
+from melody_logs.storage.writer import write_rows
 from melody_logs.vocabulary import KINDS, Kind
 from tests.admin.conftest import PREFIX, MakeApp, on_each_database
 from tests.admin.samples import HOSTILE_BODY, HTML_BODY, counted_sign_in
@@ -20,7 +23,7 @@ Read = Callable[..., str]
 #: How the icon of many begins.
 LAYERS = '<path d="M8 2l6 3.2-6 3.2-6-3.2z'
 #: Inner state of finding the location, and what is shown as something else.
-NOT_SHOWN = {"user_id_is_integer", "geo_attempts", "geo_state", "content", "samples"}
+NOT_SHOWN = {"user_id_is_integer", "geo_attempts", "geo_state", "content", "samples", "delivery"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,6 +58,23 @@ def test_a_sign_in_says_what_who_where_and_with_what(read: Read) -> None:
         "Mozilla/5.0",
     ):
         assert words in text
+
+
+def test_message_shows_what_its_provider_reported(make_app: MakeApp) -> None:
+    app = make_app(filled=False)
+    database = state_of(app).database
+    write(database, message("sms", provider="twilio", provider_message_id="SM1"), message("sms"))
+    reports = [
+        DeliveryReport("sms", "twilio", "SM1", status, NOW + timedelta(minutes=minute), detail)
+        for status, minute, detail in (("failed", 1, "30003: <b>gone</b>\u202e"), ("sent", 0, None))
+    ]
+    with database.write() as connection:
+        write_rows(connection, database.now(connection), reports)
+    text = app.test_client().get(f"{PREFIX}/sms/1").text
+    rows = re.findall(r"<tr>.*?</tr>", text.partition("ml-reports-title")[2], re.DOTALL)[1:]
+    assert ["Sent</span>" in rows[0], "Not recorded" in rows[0], "14 Mar 2026, 15:09:26 UTC" in rows[0]] == [True] * 3
+    assert "Failed</span>" in rows[1] and "30003: &lt;b&gt;gone&lt;/b&gt;[U+202E]" in rows[1]
+    assert "ml-reports" not in app.test_client().get(f"{PREFIX}/sms/2").text
 
 
 @pytest.mark.parametrize("path", ["", "/1"])

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from melody_logs.api import logs
+from melody_logs.storage.deliveries import DeliveryReport
+from melody_logs.storage.writer import write_rows
 from melody_logs.vocabulary import KINDS, Kind
 from tests.api.conftest import Api, assert_problem
-from tests.storage.rows import message, sign_in, write
+from tests.storage.rows import NOW, message, sign_in, write
 
 MESSAGE_FIELDS = {
     "id", "success", "receiver", "response", "content", "createdAt", "updatedAt", "deletedAt",
-    "eventId", "occurredAt", "status", "subject", "purpose", "provider", "providerMessageId", "userId", "requestId",
-    "flowId",
+    "eventId", "occurredAt", "status", "subject", "purpose", "provider", "providerMessageId", "delivery",
+    "userId", "requestId", "flowId",
 }  # fmt: skip
 SIGN_IN_FIELDS = {
     "id", "userId", "ip", "detail", "createdAt", "updatedAt", "deletedAt",
@@ -193,11 +195,29 @@ def test_message_without_anything_has_empty_text_and_nulls(api: Api, kind: Kind)
     assert (log["subject"], log["userId"], log["flowId"]) == (None, None, None)
 
 
-@pytest.mark.parametrize("status", ["pending", "sent", "suppressed", "failed", "unknown", "delivered", "bounced"])
+@pytest.mark.parametrize("status", ["pending", "unknown", "accepted", "sent", "suppressed", "failed", "bounced"])
 def test_success_follows_the_status(sqlite_api: Api, status: str) -> None:
     write(sqlite_api.database, message(status=status))
     log: Any = sqlite_api.get("/email/1").json["log"]  # type: ignore[index]
-    assert log["success"] is (status in ("sent", "suppressed", "delivered"))
+    assert log["success"] is (status in ("accepted", "sent", "suppressed"))
+
+
+def test_message_says_what_its_provider_reported(sqlite_api: Api) -> None:
+    write(sqlite_api.database, message(provider="ses", provider_message_id="m-1"), message())
+    reports = [
+        DeliveryReport("email", "ses", "m-1", "bounced", NOW, "550 5.1.1"),
+        DeliveryReport("email", "ses", "m-1", "sent", NOW),
+    ]
+    with sqlite_api.database.write() as connection:
+        write_rows(connection, sqlite_api.database.now(connection), reports)
+    log: Any = sqlite_api.get("/email/1").json["log"]  # type: ignore[index]
+    moment = "2026-03-14T15:09:26.535897Z"
+    assert (log["status"], log["success"]) == ("bounced", False)
+    assert log["delivery"] == [
+        {"status": "sent", "occurredAt": moment, "detail": None},
+        {"status": "bounced", "occurredAt": moment, "detail": "550 5.1.1"},
+    ]
+    assert sqlite_api.get("/email/2").json["log"]["delivery"] == []  # type: ignore[index]
 
 
 def test_located_sign_in_has_every_field_of_the_contract(api: Api) -> None:

@@ -31,9 +31,9 @@ _MAY_SIGN = x509.KeyUsage(
 
 
 class Authority:
-    """A certificate authority in *folder*: ``ca`` for clients; ``chain`` and ``key`` for a server named localhost."""
+    """A certificate authority in *folder*: ``ca`` for clients; ``chain`` and ``key`` for a server *host_name*."""
 
-    def __init__(self, folder: Path, name: str = "Test authority") -> None:
+    def __init__(self, folder: Path, name: str = "Test authority", *, host_name: str = HOST_NAME) -> None:
         folder.mkdir()
         self.ca, self.chain, self.key = (folder / file for file in ("ca.pem", "server.pem", "server.key"))
         authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -46,8 +46,8 @@ class Authority:
             .sign(authority_key, hashes.SHA256())
         )
         server = (
-            _begin(_named(HOST_NAME), issuer, server_key.public_key())
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST_NAME)]), critical=False)
+            _begin(_named(host_name), issuer, server_key.public_key())
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host_name)]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
             )

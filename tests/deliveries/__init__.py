@@ -1,0 +1,1 @@
+"""What providers report: calls as their documentation says, to a host behind a real server."""
