@@ -91,7 +91,7 @@ class _Watched:
     is_noted: bool = False
 
 
-def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers: Iterable[Watcher]) -> None:
+def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers: Iterable[Watcher] = ()) -> None:
     """Hook into the requests of *app*; at each the view is looked up in the recorder's seams, then in *found*.
 
     Each of the *watchers* gets the answer of each request once, after a watched view is noted; none may raise.
@@ -101,26 +101,33 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers:
     """
     asked: Mapping[str, View] = recorder.seams.watched_views
 
-    def find_view(current: Any) -> View | None:
-        endpoint = current.endpoint
-        view = asked.get(endpoint) or found.get(endpoint)
-        return view if view is not None and current.method in view.methods else None
-
     @guarded
     def begin() -> None:
         current = _current_request()
-        if find_view(current) is None:
+        if _watched_view(asked, found, current) is None:
             return
         _watched(current).user_before = _attempted(session_user, "the user before the request")
         require_log(recorder)
 
+    def note(response: Response) -> None:
+        current = _current_request()
+        view = _watched_view(asked, found, current)
+        if (view is None and not watchers) or _watched(current).is_noted:
+            return
+        _watched(current).is_noted = True
+        fields = None if view is None else view.read(response)
+        if fields is not None:
+            recorder.note_sign_in(fields, only_missing=True)
+        for watch in watchers:
+            watch(response)
+
     def finish(response: Response) -> Response:
-        _finish(recorder, find_view, watchers, response)
+        _finish(recorder, note, response)
         return response
 
     @guarded
     def finish_after_exception(error: BaseException | None) -> None:
-        _finish(recorder, find_view, watchers, None if error is None else Response(status=_status_of(error)))
+        _finish(recorder, note, None if error is None else Response(status=_status_of(error)))
 
     if not any(map(recorder.settings.is_enabled, KINDS)):
         return
@@ -150,6 +157,12 @@ def _current_request() -> Any:
     return request._get_current_object()  # type: ignore[attr-defined]
 
 
+def _watched_view(asked: Mapping[str, View], found: Mapping[str, View], current: Any) -> View | None:
+    endpoint = current.endpoint
+    view = asked.get(endpoint) or found.get(endpoint)
+    return view if view is not None and current.method in view.methods else None
+
+
 def _watched(current: Any) -> _Watched:
     watched: _Watched | None = getattr(current, _NAME, None)
     if watched is None:
@@ -159,20 +172,10 @@ def _watched(current: Any) -> _Watched:
 
 
 @guarded
-def _finish(
-    recorder: Recorder, find_view: Callable[[Any], View | None], watchers: Iterable[Watcher], response: Response | None
-) -> None:
+def _finish(recorder: Recorder, note: Callable[[Response], None], response: Response | None) -> None:
     try:
         if response is not None:
-            current = _current_request()
-            view = find_view(current)
-            if (view is not None or watchers) and not _watched(current).is_noted:
-                _watched(current).is_noted = True
-                fields = None if view is None else view.read(response)
-                if fields is not None:
-                    recorder.note_sign_in(fields, only_missing=True)
-                for watch in watchers:
-                    watch(response)
+            note(response)
         recorder.finish_request()
     except Exception:
         recorder.lose("sign-in")
