@@ -21,5 +21,9 @@ class GeolocationUnavailableError(MelodyLogsError):
     """A configured location file cannot be read; the message names it. Sign-ins keep waiting until it is back."""
 
 
+class LocationUpdateError(MelodyLogsError):
+    """A location file cannot be downloaded or is not fit for use; the message says why. Nothing was replaced."""
+
+
 class ImportSourceError(MelodyLogsError):
     """The database to import from cannot be read, or is not what it should be; the message says why."""

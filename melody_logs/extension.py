@@ -20,10 +20,10 @@ from .integrations.integration import Integration
 from .integrations.sign_in_views import Reader, WatchedView
 from .monitoring import routes as monitoring
 from .recording.guard import guarded
-from .recording.outgoing import describing
+from .recording.outgoing import announced, describing
 from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams, UserId, UserLabels
-from .recording.sending import Sending, sending
+from .recording.sending import Sending
 from .settings import Settings
 from .state import EXTENSION_KEY, State, make_state, state_of
 from .vocabulary import Kind
@@ -63,7 +63,7 @@ class MelodyLogs:
             app.extensions[EXTENSION_KEY] = state
             self._apps.add(app)
             app.before_request(guarded(state.drain_thread.ensure_started))
-            sign_in_views.install(app, state.recorder)
+            sign_in_views.install(app, state.recorder, state.found_views)
             state.receivers.extend(_connect_signals(app, state.recorder))
             app.register_blueprint(admin.create_blueprint(settings))
             app.register_blueprint(monitoring.create_blueprint(settings))
@@ -222,11 +222,11 @@ class MelodyLogs:
         ``sending.failed(response)`` and ``sending.suppressed()`` say more. Keywords, and what may be raised before
         the block runs, as :meth:`record_email`.
         """
-        return sending(self._state().recorder, "email", _known_fields("sending_email", fields))
+        return announced(self._state().recorder, "email", _known_fields("sending_email", fields))
 
     def sending_sms(self, **fields: Any) -> AbstractContextManager[Sending]:
         """Record a text message in two phases; see :meth:`sending_email`."""
-        return sending(self._state().recorder, "sms", _known_fields("sending_sms", fields))
+        return announced(self._state().recorder, "sms", _known_fields("sending_sms", fields))
 
     def _record_message(self, kind: Kind, fields: dict[str, Any]) -> str | None:
         known = _known_fields(f"record_{kind}", fields)

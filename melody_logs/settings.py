@@ -13,7 +13,10 @@ from .setting_types import RetentionPolicy
 PREFIX = "MELODY_LOGS_"
 #: What each provider proves its calls with: its endpoint is there where that is set.
 _PROOFS = ("twilio_auth_token", "sendgrid_public_key", "postmark_credentials", "mailgun_signing_key", "ses_topic_arn")
-_SECRET = ("key", "database_uri", "health_token", "twilio_auth_token", "postmark_credentials", "mailgun_signing_key")
+_SECRET = (
+    *("key", "database_uri", "health_token", "maxmind_license_key"),
+    *("twilio_auth_token", "postmark_credentials", "mailgun_signing_key"),
+)
 
 
 def _key(default: Any, parse: Callable[[Any], Any], help: str, unit: str = "") -> Any:
@@ -63,6 +66,10 @@ class Settings:
     )
 
     geoip_database: tuple[str, ...] = _key((), types.paths, "GeoIP files (City, Country, ASN); empty: bundled table.")
+    maxmind_account_id: str | None = _key(
+        None, types.optional_text, "MaxMind account whose location files are downloaded by geoip update."
+    )
+    maxmind_license_key: str | None = _key(None, types.optional_text, "Licence key of that account.")
     location_headers: str | None = _key(
         None,
         types.optional_one_of("cloudflare", "cloudfront", "vercel", "app_engine"),

@@ -50,6 +50,8 @@ class State:
     integrations: dict[str, Any] = field(default_factory=dict)
     #: Those of them that were found, and not asked for by the host.
     found_integrations: set[str] = field(default_factory=set)
+    #: The views that they watch, by endpoint; one that the host watches itself goes before.
+    found_views: dict[str, Any] = field(default_factory=dict)
     #: Why one that was found is not connected, by name.
     integration_problems: dict[str, str] = field(default_factory=dict)
     #: When the health was last looked at, by the monotonic clock, and what was found.

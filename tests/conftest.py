@@ -25,6 +25,9 @@ Web
     ``open_page``          ``open_page(java_script_enabled=False, …) -> Page``: more pages, other options
     ``page_problems``      the list of what pages complained about; a test that expects some asserts and clears it
 
+Hosts
+    ``apps``               a list: the apps a test appends to it are closed after it
+
 Drills
     ``drill``              what a drill measures and its seed: see ``tests.drills.reporting``
 
@@ -41,7 +44,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
+from flask import Flask
 
+from tests.hosts import close_host
 from tests.servers.availability import report_missing
 from tests.servers.processes import Process
 from tests.servers.server import Server
@@ -108,3 +113,11 @@ def start_process(tmp_path: Path) -> Iterator[StartProcess]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was skipped for want of a server."""
     report_missing(terminalreporter)
+
+
+@pytest.fixture
+def apps() -> Iterator[list[Flask]]:
+    made: list[Flask] = []
+    yield made
+    for app in made:
+        close_host(app)

@@ -134,7 +134,7 @@ def test_every_command_and_option_is_documented() -> None:
         options = next((shown for usage, shown in rows if f"{usage} ".startswith(f"{name} ")), None)
         assert options is not None, name
         wanted = {option.opts[-1] for option in command.params if isinstance(option, click.Option)}
-        assert set(re.findall(r"--[a-z-]+", options)) == wanted, name
+        assert set(re.findall(r"--[a-z0-9-]+", options)) == wanted, name
     for name, command in leaf_commands(program, "melody-logs"):
         assert f"`{name}`" in page("operations.md")
         for option in command.params:

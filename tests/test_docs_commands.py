@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -12,13 +13,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
 
 from benchmarks.__main__ import _read_options as read_benchmark_options
+from melody_logs.geolocation.databases import BUNDLED_TABLE
 from tests.docs import PAGES, ROOT, fenced, page
+from tests.geolocation.provider import ACCOUNT, KEY, Answer, pack_as_maxmind, providing
 from tests.importing.sources import Source
 from tests.servers.availability import missing
 from tests.servers.binaries import programs
@@ -143,6 +148,24 @@ def _run_flask(box: Sandbox, line: str) -> None:
     box.run(line.replace(DOCUMENTED_CLIENT, client["client_id"]))
 
 
+def _run_update(box: Sandbox, line: str) -> None:
+    """A server on this machine offers the bundled table as everybody's file."""
+    table = BUNDLED_TABLE.read_bytes()
+    with providing() as provider:
+        provider.offer_maxmind(pack_as_maxmind(table))
+        months = (datetime.now(UTC), datetime.now(UTC).replace(day=1) - timedelta(days=1))
+        provider.answers |= {
+            f"/free/dbip-city-lite-{day:%Y-%m}.mmdb.gz": Answer(gzip.compress(table)) for day in months
+        }
+        provider.answers["/City.tar.gz"] = Answer(pack_as_maxmind(table))
+        line = line.replace("https://files.example", provider.url).replace(ELLIPSIS, sha256(table).hexdigest())
+        address = "" if "--url" in line else f" --server {provider.url}"
+        settings = {"GEOIP_DATABASE": "City.mmdb", "MAXMIND_ACCOUNT_ID": ACCOUNT, "MAXMIND_LICENSE_KEY": KEY}
+        configured = {f"FLASK_MELODY_LOGS_{name}": value for name, value in settings.items()}
+        done = box.run(f"{line}{address}", no_proxy="127.0.0.1", **configured)
+    assert "is in place" in done.stdout or "nothing was changed" in done.stdout
+
+
 def _run_as_it_is(box: Sandbox, line: str) -> None:
     need(line.split()[0])
     box.run(line)
@@ -189,7 +212,8 @@ def _name_target(box: Sandbox, line: str) -> None:
 
 
 HOW: Mapping[str, Callable[[Sandbox, str], None]] = {
-    r"flask melody-logs ": _run_flask,
+    r"flask melody-logs (?!geoip update)": _run_flask,
+    r"flask melody-logs geoip update": _run_update,
     r"flask run": _start_server,
     r"celery -A melody_logs\.worker worker": _start_worker,
     r"celery -A melody_logs\.worker beat": _start_beat,

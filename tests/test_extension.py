@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,8 @@ from flask_sqlalchemy import SQLAlchemy
 
 from melody_logs import ConfigurationError, MelodyLogs, NotInitialisedError
 from melody_logs.state import state_of
-from tests.hosts import close_host, make_host
+from tests.hosts import make_host
 from tests.storage.rows import read_all
-
-
-@pytest.fixture
-def apps() -> Iterator[list[Flask]]:
-    made: list[Flask] = []
-    yield made
-    for app in made:
-        close_host(app)
 
 
 def test_second_registration_is_refused(apps: list[Flask]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,17 +14,9 @@ from melody_logs.health import Finding, Health, check, check_health
 from melody_logs.state import State, state_of
 from melody_logs.storage.progress import GapCount, write_gaps
 from tests.conftest import ServedDatabase
-from tests.hosts import close_host, make_host
+from tests.hosts import make_host
 from tests.servers.mariadb import MariadbServer, connected
 from tests.storage.rows import sign_in, write
-
-
-@pytest.fixture
-def apps() -> Iterator[list[Flask]]:
-    made: list[Flask] = []
-    yield made
-    for app in made:
-        close_host(app)
 
 
 def bad(health: Health) -> dict[str, Finding]:

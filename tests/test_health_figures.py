@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,9 @@ from melody_logs.setting_types import RetentionPolicy
 from melody_logs.state import state_of
 from melody_logs.storage.progress import note_heartbeat
 from tests.conftest import ServedDatabase
-from tests.hosts import close_host, make_host
+from tests.hosts import make_host
 from tests.servers.processes import wait_until
 from tests.storage.rows import sign_in, write
-
-
-@pytest.fixture
-def apps() -> Iterator[list[Flask]]:
-    made: list[Flask] = []
-    yield made
-    for app in made:
-        close_host(app)
 
 
 def make(apps: list[Flask], *given: Any, **config: Any) -> tuple[Flask, MelodyLogs]:

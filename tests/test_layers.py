@@ -23,7 +23,7 @@ ROWS: list[list[set[str]]] = [
     [{"tasks"}, {"integrations"}],
     [{"admin"}, {"api"}, {"cli"}, {"monitoring"}, {"deliveries"}],
     [{"extension", "__init__"}],
-    [{"demo"}],
+    [{"demo"}, {"testing"}],
 ]
 STORAGE_ROW = 2
 # The demo is a host: it sees what every host sees.

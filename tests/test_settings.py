@@ -82,6 +82,8 @@ TEXTS = dict(
     CLEAN_DAYS=" 7 ",
     RETENTION='[{"kind": "sign-in", "days": "365"}]',
     GEOIP_DATABASE="/a/City.mmdb, /a/ASN.mmdb",
+    MAXMIND_ACCOUNT_ID="123456",
+    MAXMIND_LICENSE_KEY="abcdefgh12345678",
     LOCATION_HEADERS="Cloudflare",
     ADMIN_PREFIX="/logs",
     BASE_TEMPLATE="layout.html",
@@ -112,7 +114,7 @@ def test_every_key_is_accepted_as_text_of_the_environment() -> None:
     assert settings.twilio_auth_token == ("0123456789abcdef", "fedcba9876543210")
     assert (settings.takes_reports, len(settings.ses_topic_arn)) == (True, 2)
     assert (settings.clean_days, settings.drain_interval_seconds, settings.flood_whole_per_minute) == (7, 0.5, 0)
-    assert len(describe()) == 39, "a new key needs its text form here"
+    assert len(describe()) == 41, "a new key needs its text form here"
 
 
 @pytest.mark.parametrize(

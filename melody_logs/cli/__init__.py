@@ -12,9 +12,11 @@ COMMANDS = {
     "client": ("clients", "client"),
     "db": ("database", "database_group"),
     "drain": ("maintenance", "drain"),
+    "geoip": ("geoip", "geoip_group"),
     "health": ("health", "health"),
     "import": ("importing", "import_group"),
     "locate": ("maintenance", "locate"),
+    "relocate": ("relocating", "relocate"),
 }
 
 

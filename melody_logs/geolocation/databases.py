@@ -98,7 +98,7 @@ class DatabaseFile:
         if opened is None:
             try:
                 _signature(self.path)
-                opened, error = _open(self.path, self.path), None
+                opened, error = open_database(self.path, self.path), None
             except maxminddb.InvalidDatabaseError as damage:
                 error = str(damage)
             except OSError as trouble:
@@ -132,14 +132,14 @@ def _open_copy(path: str, seen: tuple[int, ...]) -> Opened:
                 shutil.copyfileobj(original, copy, 1 << 20)
                 copy.flush()
                 if _signature(path) == seen:
-                    return _open(f"/dev/fd/{copy.fileno()}", path)
+                    return open_database(f"/dev/fd/{copy.fileno()}", path)
         except OSError as error:
             _logger.warning('No private copy of "%s" can be made (%s); it is read in place.', path, error)
-            return _open(path, path)
+            return open_database(path, path)
     raise OSError("it is being written")
 
 
-def _open(source: str, path: str) -> Opened:
+def open_database(source: str, path: str) -> Opened:
     """Open *source* as the content of *path*.
 
     :raise maxminddb.InvalidDatabaseError: if it is no MMDB file, or one without locations; the message names *path*.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,15 @@ class Lookup:
     location: Location | None = None
     #: At most 64 characters, such as ``GeoLite2-City 2026-09-01``; None where nobody was asked.
     source: str | None = None
+
+
+#: Files name their source with the month or day they were built on; headers and imported rows have none.
+_BUILT_ON = re.compile(r" [0-9]{4}-[0-9]{2}")
+
+
+def is_of_file(source: str) -> bool:
+    """Say whether a source is a file, which a newer one may know better than, not a header or another system."""
+    return _BUILT_ON.search(source) is not None
 
 
 NOT_APPLICABLE = Lookup("not_applicable")

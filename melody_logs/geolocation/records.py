@@ -25,11 +25,16 @@ def read_record(record: object) -> Location | None:
     if not isinstance(record, dict):
         return None
     try:
-        if "country_code" in record or isinstance(record.get("country"), str):
+        if is_flat(record):
             return _read_flat(record)
         return _read_nested(record)
     except (AttributeError, LookupError, TypeError):  # a list where a map belongs, and the like
         return None
+
+
+def is_flat(record: object) -> bool:
+    """Say whether a record has a column a key, not maps in maps."""
+    return isinstance(record, dict) and ("country_code" in record or isinstance(record.get("country"), str))
 
 
 def merge(first: Location, second: Location) -> Location:

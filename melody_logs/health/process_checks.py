@@ -88,6 +88,11 @@ def check_geolocation(state: State) -> Iterable[Finding]:
             remedy = "put the file back, or correct MELODY_LOGS_GEOIP_DATABASE; sign-ins wait until then"
             yield Finding("Location data", "bad", info.error, remedy)
         elif info.age_days is not None and info.age_days > OLD_LOCATIONS_AFTER_DAYS:
-            yield Finding("Location data", "warning", f"{info.name} is {info.age_days} days old", "get a newer file")
+            yield Finding(
+                "Location data",
+                "warning",
+                f"{info.name} is {info.age_days} days old",
+                "get a newer one: flask melody-logs geoip update",
+            )
         else:
             yield Finding("Location data", "good", info.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .flask_login import FlaskLogin
+from .flask_security import FlaskSecurity
 from .integration import Integration
 
-FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = ()
+FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (FlaskSecurity, FlaskLogin)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask, appcontext_pushed, current_app, has_app_context
 
 from ..errors import ConfigurationError
+from ..recording.guard import guarded
 from ..state import EXTENSION_KEY, State, state_of
 
 #: The apps of this process that have integrations.
@@ -28,6 +29,8 @@ class Integration:
     name: ClassVar[str]
     #: The distribution to install, and the module to import.
     distribution: ClassVar[str]
+    #: Further names under which the same library is published.
+    other_distributions: ClassVar[tuple[str, ...]] = ()
     module: ClassVar[str]
     #: The extra of melody_logs that brings it; None for the standard library.
     extra: ClassVar[str | None] = None
@@ -49,18 +52,26 @@ class Integration:
         """
         if not self.distribution:
             return
-        try:
-            found = metadata.version(self.distribution)
-        except metadata.PackageNotFoundError:
+        found = self.find_version()
+        if found is None:
             raise ConfigurationError(
                 f'{type(self).__name__}() needs "{self.distribution}", which is not installed: {self._remedy()}'
-            ) from None
+            )
         if _version_numbers(found) < self.least_version:
             least = ".".join(map(str, self.least_version))
             raise ConfigurationError(
                 f'{type(self).__name__}() needs "{self.distribution}" {least} or newer; {found} is installed: '
                 + self._remedy()
             )
+
+    def find_version(self) -> str | None:
+        """Give the version of the library that is installed; None if it is not, or belongs to Python."""
+        for name in (self.distribution, *self.other_distributions):
+            try:
+                return metadata.version(name)
+            except (metadata.PackageNotFoundError, ValueError):
+                continue
+        return None
 
     def connect(self, app: Flask, state: State) -> None:
         """Connect the library of *app*. Called once for each app, after :meth:`check`.
@@ -89,6 +100,25 @@ def state_with(name: str) -> State | None:
         return state if state is not None and name in state.integrations else None
     found = [state for app in APPS if name in (state := state_of(app)).integrations]
     return found[0] if len(found) == 1 else None
+
+
+def when_ready(app: Flask, state: State, is_ready: Callable[[], bool], connect: Callable[[], None]) -> None:
+    """Call *connect* once, now or as soon as *is_ready*: an extension may be initialised after ``logs.use()``.
+
+    It is asked whenever the app is entered.
+    """
+    if is_ready():
+        connect()
+        return
+
+    @guarded
+    def look(sender: object = None, **_: Any) -> None:
+        if is_ready():
+            appcontext_pushed.disconnect(look, sender=app)
+            connect()
+
+    appcontext_pushed.connect(look, sender=app)
+    state.receivers.append(look)
 
 
 def _version_numbers(version: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask, Response, request, session, url_for
@@ -27,8 +27,20 @@ SESSION_USER_KEYS = ("_user_id", "user_id")
 LARGEST_BODY_BYTES = 1024 * 1024
 _NAME = "_melody_logs_watched"
 
-Reader = str | Callable[[], Any]
+#: The name of a field, several of which the first that is filled in counts, or a function.
+Reader = str | tuple[str, ...] | Callable[[], Any]
 T = TypeVar("T")
+
+
+class View(Protocol):
+    """A view whose requests are attempts, and what can be read of one when it has been answered."""
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The request methods that are attempts."""
+
+    def read(self, response: Response) -> dict[str, Any] | None:
+        """Give the keywords of ``record_sign_in`` that are known; None if the request was no attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +54,7 @@ class WatchedView:
     user_id: Callable[[], Any] | None
     outcome: Callable[[Response], Any] | None
     reason: Callable[[Response], Any] | None
+    methods: frozenset[str] = frozenset({"POST"})
 
     def __post_init__(self) -> None:
         """Refuse a word that would record nothing as expected.
@@ -50,6 +63,22 @@ class WatchedView:
         """
         if self.event not in EVENTS:
             raise ValueError(f'"event" is {self.event!r}; accepted: {", ".join(EVENTS)}')
+
+    def read(self, response: Response) -> dict[str, Any]:
+        """Read the attempt; what cannot be read is left out."""
+        outcome = _read_outcome(self, response)
+        fields: dict[str, Any] = {
+            "event": self.event,
+            "identity": _attempted(lambda: read_field(self.identity), 'the identity at "%s"', self.endpoint),
+            "method": self.method,
+            "outcome": outcome,
+        }
+        if outcome == "success":
+            fields["user_id"] = _attempted(lambda: _read_user_id(self), 'the user at "%s"', self.endpoint)
+        elif self.reason is not None:
+            read_reason = self.reason
+            fields["reason"] = _attempted(lambda: read_reason(response), 'the reason at "%s"', self.endpoint)
+        return fields
 
 
 @dataclass(slots=True)
@@ -60,21 +89,21 @@ class _Watched:
     is_noted: bool = False
 
 
-def install(app: Flask, recorder: Recorder) -> None:
-    """Hook into the requests of *app*; the views are looked up in the recorder's seams at each request.
+def install(app: Flask, recorder: Recorder, found: Mapping[str, View]) -> None:
+    """Hook into the requests of *app*; at each the view is looked up in the recorder's seams, then in *found*.
 
     Our hooks stand first in the lists, whenever ``init_app`` is called: so the first one runs before a hook of the host
     that signs somebody in or answers itself, and the others, which Flask runs in reverse, after all that add a fact.
     """
-    views: Mapping[str, WatchedView] = recorder.seams.watched_views
+    asked: Mapping[str, View] = recorder.seams.watched_views
 
     @guarded
     def begin() -> None:
         current = _current_request()
-        if _watched_view(views, current) is None:
+        if _watched_view(asked, found, current) is None:
             return
         watched = _watched(current)
-        watched.user_before = _attempted(_session_user, "the user before the request")
+        watched.user_before = _attempted(session_user, "the user before the request")
         try:
             recorder.require_log("sign-in")
         except LogUnavailable:
@@ -83,12 +112,12 @@ def install(app: Flask, recorder: Recorder) -> None:
             raise
 
     def finish(response: Response) -> Response:
-        _finish(recorder, views, response)
+        _finish(recorder, asked, found, response)
         return response
 
     @guarded
     def finish_after_exception(error: BaseException | None) -> None:
-        _finish(recorder, views, None if error is None else Response(status=_status_of(error)))
+        _finish(recorder, asked, found, None if error is None else Response(status=_status_of(error)))
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
@@ -104,8 +133,10 @@ def _current_request() -> Any:
     return request._get_current_object()  # type: ignore[attr-defined]
 
 
-def _watched_view(views: Mapping[str, WatchedView], current: Any) -> WatchedView | None:
-    return views.get(current.endpoint or "") if views and current.method == "POST" else None
+def _watched_view(asked: Mapping[str, View], found: Mapping[str, View], current: Any) -> View | None:
+    endpoint = current.endpoint
+    view = asked.get(endpoint) or found.get(endpoint)
+    return view if view is not None and current.method in view.methods else None
 
 
 def _watched(current: Any) -> _Watched:
@@ -117,33 +148,21 @@ def _watched(current: Any) -> _Watched:
 
 
 @guarded
-def _finish(recorder: Recorder, views: Mapping[str, WatchedView], response: Response | None) -> None:
+def _finish(
+    recorder: Recorder, asked: Mapping[str, View], found: Mapping[str, View], response: Response | None
+) -> None:
     try:
         if response is not None:
             current = _current_request()
-            view = _watched_view(views, current)
+            view = _watched_view(asked, found, current)
             if view is not None and not _watched(current).is_noted:
                 _watched(current).is_noted = True
-                _note(recorder, view, response)
+                fields = view.read(response)
+                if fields is not None:
+                    recorder.note_sign_in(fields, only_missing=True)
         recorder.finish_request()
     except Exception:
         recorder.lose("sign-in")
-
-
-def _note(recorder: Recorder, view: WatchedView, response: Response) -> None:
-    outcome = _read_outcome(view, response)
-    fields: dict[str, Any] = {
-        "event": view.event,
-        "identity": _attempted(lambda: _read_identity(view.identity), 'the identity at "%s"', view.endpoint),
-        "method": view.method,
-        "outcome": outcome,
-    }
-    if outcome == "success":
-        fields["user_id"] = _attempted(lambda: _read_user_id(view), 'the user at "%s"', view.endpoint)
-    elif view.reason is not None:
-        read_reason = view.reason
-        fields["reason"] = _attempted(lambda: read_reason(response), 'the reason at "%s"', view.endpoint)
-    recorder.note_sign_in(fields, only_missing=True)
 
 
 def _attempted(read: Callable[[], T], what: str, *names: str) -> T | None:
@@ -170,44 +189,46 @@ def _read_outcome(view: WatchedView, response: Response) -> str:
 def _has_succeeded(view: WatchedView, response: Response) -> bool:
     if response.status_code >= 400:
         return False
-    user = _session_user()
-    if user is not None and user != _watched(_current_request()).user_before:
+    user = session_user()
+    if user is not None and user != user_before():
         return True
-    location = _redirects_to(response)
+    location = redirects_to(response)
     if location is not None:
-        return not _leads_back(view, location)
+        return not leads_back(view.endpoint, location)
     # A form that is shown again has failed; an answer to a program, or an empty one, has not.
     is_page = response.mimetype in ("text/html", "application/xhtml+xml")
     return not is_page or response.status_code in (204, 205)
 
 
-def _redirects_to(response: Response) -> str | None:
+def redirects_to(response: Response) -> str | None:
     """Name the address that the answer leads to; None if it does not. htmx follows a header of its own."""
     if response.status_code >= 300:
         return response.location or ""
     return response.headers.get("HX-Redirect")
 
 
-def _leads_back(view: WatchedView, location: str) -> bool:
+def leads_back(endpoint: str, location: str) -> bool:
     """Say whether a redirect goes to the login view itself, as apps do that flash a message and ask again."""
     here = request.root_path.rstrip("/") + request.path
     path = urlsplit(urljoin(here, location)).path or "/"
     try:
-        own = {here, request.path, url_for(view.endpoint, **(request.view_args or {}))}
+        own = {here, request.path, url_for(endpoint, **(request.view_args or {}))}
     except BuildError:
         own = {here, request.path}
     return path in own
 
 
-def _read_identity(reader: Reader) -> Any:
+def read_field(reader: Reader) -> Any:
+    """Read a field of the form or the JSON body; None if it is not there, or the body too large to be parsed for it."""
     if callable(reader):
         return reader()
     if not _is_body_at_hand():
         return None
-    if request.is_json:
-        body = request.get_json(silent=True)
-        return body.get(reader) if isinstance(body, dict) else None
-    return request.form.get(reader)
+    body: Any = request.get_json(silent=True) if request.is_json else request.form
+    if not isinstance(body, Mapping):
+        return None
+    names = (reader,) if isinstance(reader, str) else reader
+    return next((body[name] for name in names if body.get(name)), None)
 
 
 def _is_body_at_hand() -> bool:
@@ -222,12 +243,23 @@ def _is_body_at_hand() -> bool:
 def _read_user_id(view: WatchedView) -> Any:
     if view.user_id is not None:
         return view.user_id()
-    user = _session_user()
+    user = session_user()
     # Who signs out is in the session no more.
-    return _watched(_current_request()).user_before if user is None else user
+    return user_before() if user is None else user
 
 
-def _session_user() -> Any:
+def remember_user() -> None:
+    """Note who is in the session, for :func:`user_before`: at watched views that is done already."""
+    _watched(_current_request()).user_before = session_user()
+
+
+def user_before() -> Any:
+    """Give the id of the user who was in the session before this request."""
+    return _watched(_current_request()).user_before
+
+
+def session_user() -> Any:
+    """Give the id of the user in the session, without marking the session as used; None if there is none."""
     # Past the proxy where possible: it would mark the session as used, and the answer would vary by cookie.
     opened: Any = getattr(request_ctx, "_session", None)
     opened = session if opened is None else opened

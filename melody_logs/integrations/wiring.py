@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,12 +15,14 @@ from ..state import State
 from .catalogue import FOUND_AUTOMATICALLY
 from .integration import APPS, Integration
 
+_WAIT_SECONDS = 0.5
+
 
 def install(app: Flask, state: State, asked: Iterable[Integration]) -> None:
     """Connect what the host has asked for, and look for more whenever the app is entered.
 
-    A library may be initialised after ``init_app``, or imported in a view. Looking costs two comparisons while neither
-    an extension nor a module was added.
+    A library may be initialised after ``init_app``, or imported in a view. Looking costs three comparisons while no
+    extension, no attribute of the app (Flask-Login is one) and no module was added.
 
     :raise ConfigurationError: if an integration that was asked for cannot be connected.
     """
@@ -28,14 +31,22 @@ def install(app: Flask, state: State, asked: Iterable[Integration]) -> None:
         connect(app, state, integration)
     if not state.settings.auto_integrate:
         return
-    seen: list[tuple[int, int]] = [(0, 0)]
+    seen = (0, 0, 0)
+    one_at_a_time = threading.Lock()
 
     @guarded
     def look(sender: object = None, **_: Any) -> None:
-        now = (len(app.extensions), len(sys.modules))
-        if now != seen[0]:
-            seen[0] = now
-            find(app, state)
+        nonlocal seen
+        now = (len(app.extensions), len(vars(app)), len(sys.modules))
+        # A request that comes at once waits until the libraries are connected; but a fork may have kept the lock.
+        if now == seen or not one_at_a_time.acquire(timeout=_WAIT_SECONDS):
+            return
+        try:
+            if now != seen:
+                find(app, state)
+                seen = now
+        finally:
+            one_at_a_time.release()
 
     appcontext_pushed.connect(look, sender=app)
     state.receivers.append(look)

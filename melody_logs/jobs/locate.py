@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from ..errors import GeolocationUnavailableError
 from ..geolocation.locate import Locator
 from ..storage.database import Database
-from ..storage.location_results import LocationResult, write_locations
+from ..storage.location_choice import LocationResult
+from ..storage.location_results import write_locations
 from ..storage.locations import Claim, claim_pending, forget_old_claims, release_claims
 
 logger = logging.getLogger("melody_logs")
@@ -59,5 +60,5 @@ def _look_up(
             logger.exception("the location of sign-in %s could not be looked up; it is tried again later", claim.id)
         else:
             columns = lookup.location.columns() if lookup.location else {}
-            results[claim.id] = LocationResult(lookup.state, columns, lookup.source)
+            results[claim.id] = LocationResult(lookup.state, columns, lookup.source, claim.before)
     return results, unavailable

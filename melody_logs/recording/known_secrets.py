@@ -73,6 +73,32 @@ def read_secrets(secrets: object) -> list[KnownSecret]:
     return [KnownSecret(value) for value in dict.fromkeys(values) if value not in PLACEHOLDER]
 
 
+def list_secrets(secrets: object) -> list[object]:
+    """List what a caller handed over as ``secrets``, so that it can be read more than once.
+
+    What an iterator cannot give stands in the list as a value that cannot be read: so the texts are withheld.
+    """
+    if secrets is None:
+        return []
+    if not isinstance(secrets, Iterable) or isinstance(secrets, str | bytes | bytearray | memoryview | Mapping):
+        return [secrets]
+    values = list[object]()
+    try:
+        values.extend(islice(secrets, MOST_SECRETS + 1))
+    except Exception:
+        values.append(UNREADABLE)
+    return values
+
+
+class _Unreadable:
+    def __str__(self) -> str:
+        raise ValueError('"secrets" could not be read')
+
+
+#: Stands for secrets that are not known although there are some: with it among them the texts are withheld.
+UNREADABLE = _Unreadable()
+
+
 def find_known(text: str, secrets: Iterable[KnownSecret]) -> Iterator[tuple[int, int]]:
     """Yield the places of the secrets as written: raw or percent-encoded, and the values within a known link."""
     for secret in secrets:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..vocabulary import Kind
+from .guard import guarded
+from .known_secrets import UNREADABLE, list_secrets
+from .receivers import read_addresses
 from .recorder import Recorder
 from .sending import Sending, sending
 
+Fields = dict[str, Any]
 #: What is known of the messages that this thread or task sends; the innermost word wins, secrets are gathered.
-_DESCRIPTION: ContextVar[dict[str, Any] | None] = ContextVar("melody_logs_description", default=None)
-#: The message that is on its way, by kind.
-_ON_THEIR_WAY: ContextVar[dict[str, Sending] | None] = ContextVar("melody_logs_on_their_way", default=None)
+_DESCRIPTION: ContextVar[Fields | None] = ContextVar("melody_logs_description", default=None)
+#: What was known when a message was made that a library sends later, perhaps in another thread.
+_REMEMBERED: WeakKeyDictionary[Any, Fields] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class _OnItsWay:
+    kind: Kind
+    receiver: object
+    message: Sending
+
+    @cached_property
+    def receivers(self) -> frozenset[str]:
+        return read_addresses(self.receiver)
+
+
+#: The messages that are on their way, the outermost first.
+_ON_THEIR_WAY: ContextVar[tuple[_OnItsWay, ...]] = ContextVar("melody_logs_on_their_way", default=())
 
 
 @contextmanager
@@ -23,50 +45,167 @@ def describing(**facts: Any) -> Iterator[None]:
 
     :param facts: keywords of ``record_email``; *secrets* are added to those of an outer block.
     """
-    outer = _DESCRIPTION.get() or {}
-    given = {name: value for name, value in facts.items() if value is not None}
-    secrets = [*_listed(outer.get("secrets")), *_listed(given.get("secrets"))]
-    token = _DESCRIPTION.set(outer | given | ({"secrets": secrets} if secrets else {}))
+    token = _DESCRIPTION.set(_join(_DESCRIPTION.get() or {}, _given(facts)))
     try:
         yield
     finally:
         _DESCRIPTION.reset(token)
 
 
-def described() -> dict[str, Any]:
+def described() -> Fields:
     """Give what is known of the messages that are sent right now."""
     return dict(_DESCRIPTION.get() or {})
 
 
+@guarded
+def remember_description(message: object) -> None:
+    """Keep what is known now of a library's message object, for whoever sends it."""
+    known = _DESCRIPTION.get()
+    if known:
+        _REMEMBERED[message] = known
+
+
+@guarded
+def recall_description(message: object) -> Fields:
+    """Give what was known when a library's message object was made."""
+    return dict(_REMEMBERED.get(message, ())) if _REMEMBERED else {}
+
+
+@guarded
+def is_any_on_its_way(kind: Kind) -> bool:
+    """Say whether another adapter, or the host itself, is about to send a message of that kind."""
+    return any(each.kind == kind for each in _ON_THEIR_WAY.get())
+
+
 @contextmanager
-def outgoing(recorder: Recorder, kind: Kind, fields: dict[str, Any]) -> Iterator[Sending]:
+def outgoing(
+    recorder: Recorder | None, kind: Kind, fields: Fields, read_more: Callable[[], Fields] | None = None
+) -> Iterator[Sending]:
     """Record a message that a library of the host sends inside the block, in two phases as :func:`sending` does.
 
     Where another adapter has it already (Flask-Mail calls smtplib), there is no second row: the inner adapter's word on
     how it ended is kept unless the outer one says more.
 
+    :param recorder: None for an adapter that only adds to the rows of others.
+    :param read_more: reads further fields that cost something; called only for a row of its own.
     :raise LogUnavailable: before the block runs, if the app fails closed and the first phase cannot be made durable.
     """
-    others = _ON_THEIR_WAY.get() or {}
-    outer = others.get(kind)
+    with outgoing_many(recorder, kind, [fields], read_more) as (message,):
+        yield message
+
+
+@contextmanager
+def outgoing_many(
+    recorder: Recorder | None,
+    kind: Kind,
+    messages: Sequence[Fields],
+    read_more: Callable[[], Fields] | None = None,
+) -> Iterator[list[Sending]]:
+    """Record several messages that one call of a library sends, each as :func:`outgoing` does."""
+    before = _ON_THEIR_WAY.get()
+    claimed, begun, found = list[_OnItsWay](), list[_OnItsWay](), list[Sending]()
+    with ExitStack() as stack:
+        for fields in messages:
+            outer = _find_outer(before, kind, fields.get("receiver"), claimed)
+            if outer is not None:
+                claimed.append(outer)
+                found.append(stack.enter_context(_inside(outer.message)))
+                continue
+            whole = fields | ((read_more and _read_more(read_more)) or {})
+            message = stack.enter_context(_begin(recorder, kind, whole))
+            found.append(message)
+            begun.append(_OnItsWay(kind, whole.get("receiver"), message))
+        token = _ON_THEIR_WAY.set((*before, *begun))
+        try:
+            yield found
+        finally:
+            _ON_THEIR_WAY.reset(token)
+
+
+@contextmanager
+def announced(recorder: Recorder, kind: Kind, fields: Fields) -> Iterator[Sending]:
+    """Record a message that the host itself says it sends inside the block; adapters inside add to its row."""
+    outer = _find_outer(_ON_THEIR_WAY.get(), kind, fields.get("receiver"), [])
     if outer is not None:
-        yield outer
+        with _inside(outer.message) as message:
+            message.add(**{name: value for name, value in fields.items() if name != "secrets"})
+            yield message
         return
-    known = described()
-    secrets = [*_listed(known.get("secrets")), *_listed(fields.get("secrets"))]
-    # What the host said of the message goes before what the adapter reads from it.
-    whole = fields | known | ({"secrets": secrets} if secrets else {})
-    with sending(recorder, kind, whole) as message:
-        token = _ON_THEIR_WAY.set(others | {kind: message})
+    with sending(recorder, kind, _describe(fields, is_said=True)) as message:
+        token = _ON_THEIR_WAY.set((*_ON_THEIR_WAY.get(), _OnItsWay(kind, fields.get("receiver"), message)))
         try:
             yield message
         finally:
             _ON_THEIR_WAY.reset(token)
 
 
-def _listed(secrets: object) -> list[Any]:
-    if secrets is None:
-        return []
-    is_many = isinstance(secrets, Iterable) and not isinstance(secrets, str | bytes | bytearray | memoryview)
-    # An iterator gives its values once: it is handed on whole, and read where the secrets are.
-    return [secrets] if not is_many or isinstance(secrets, Iterator | dict) else list(secrets)  # type: ignore[call-overload]
+def _begin(recorder: Recorder | None, kind: Kind, fields: Fields) -> AbstractContextManager[Sending]:
+    return _unrecorded() if recorder is None else sending(recorder, kind, _describe(fields, is_said=False))
+
+
+@contextmanager
+def _unrecorded() -> Iterator[Sending]:
+    yield Sending(None)
+
+
+@contextmanager
+def _inside(message: Sending) -> Iterator[Sending]:
+    """Let an inner adapter say how the message of an outer one ended."""
+    try:
+        yield message
+    except Exception as error:
+        _note_end(message, error)
+        raise
+    _note_end(message, None)
+
+
+@guarded
+def _note_end(message: Sending, error: Exception | None) -> None:
+    message.end(error)
+    message.is_taken = message.is_taken or message.was_sent
+
+
+@guarded
+def _find_outer(
+    before: Sequence[_OnItsWay], kind: Kind, receiver: object, claimed: Sequence[_OnItsWay]
+) -> _OnItsWay | None:
+    """Find the message of an outer adapter that an inner one sends.
+
+    That is the first of which nobody has said how it ended, best one to the same receivers. Where all have ended, it is
+    a further attempt at one to these receivers, or a message of its own.
+    """
+    known = [each for each in before if each.kind == kind]
+    open_ones = [each for each in known if not each.message.has_word and each not in claimed]
+    if not known or len(open_ones) == 1:
+        return open_ones[0] if open_ones else None
+    receivers = read_addresses(receiver)
+    for each in (*open_ones, *(each for each in known if each not in claimed)):
+        if receivers and receivers <= each.receivers:
+            return each
+    return open_ones[0] if open_ones else None
+
+
+@guarded
+def _read_more(read: Callable[[], Fields]) -> Fields:
+    return read()
+
+
+def _describe(fields: Fields, *, is_said: bool) -> Fields:
+    """Add what is known; what the host said of the message goes before what an adapter reads from it."""
+    joined = _join_known(fields, is_said)
+    return fields | {"secrets": [UNREADABLE]} if joined is None else joined
+
+
+@guarded
+def _join_known(fields: Fields, is_said: bool) -> Fields:
+    return _join(described(), fields) if is_said else _join(fields, described())
+
+
+def _join(outer: Fields, inner: Fields) -> Fields:
+    """Join two descriptions: the inner word wins, secrets are gathered."""
+    secrets = [*list_secrets(outer.get("secrets")), *list_secrets(inner.get("secrets"))]
+    return outer | inner | ({"secrets": secrets} if secrets else {})
+
+
+def _given(facts: Fields) -> Fields:
+    return {name: value for name, value in facts.items() if value is not None}

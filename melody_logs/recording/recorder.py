@@ -27,6 +27,7 @@ from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
 from .forking import notice_fork
 from .losses import SparseLog
+from .observing import tell_observers
 from .request_facts import read_request_facts
 from .seams import TRANSFORM_FAILED, Seams
 from .spool import Spool
@@ -124,15 +125,16 @@ class Recorder:
         event_id: str | None = None,
         amends: bool = False,
         strict: bool = False,
+        news: frozenset[str] = frozenset(),
     ) -> str | None:
-        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it."""
+        """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it and the *news*."""
         if not self.settings.is_enabled(kind):
             return None
 
         def build(fields: Mapping[str, Any]) -> Entry:
             if event_id is not None:
                 # Only now: the host's transform sees the whole message both times.
-                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE}
+                fields = {name: value for name, value in fields.items() if name not in _SAID_ONCE - news}
             return build_message(
                 kind,
                 fields,
@@ -233,6 +235,7 @@ class Recorder:
         except Exception as error:
             self._give_up(kind, error, strict)
             return None
+        tell_observers(entry)
         self.signals.send(entry_recorded, kind=entry.kind, event_id=entry.event_id, folded=entry.is_folded)
         return entry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -12,22 +12,26 @@ from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, o
 
 from .columns import UtcDateTime
 from .database import Database
-from .location_results import MOST_ATTEMPTS, LocationResult, write_locations
-from .models import LocationClaim, SignInLog
+from .location_choice import LOCATION_COLUMNS, KeptLocation, LocationResult
+from .location_results import MOST_ATTEMPTS, write_locations
+from .models import Heartbeat, LocationClaim, SignInLog
 from .rows import is_one_of
 
 _TABLE: Any = SignInLog.__table__
 _CLAIMS: Any = LocationClaim.__table__
 _MOST_CLAIMS = 10_000
+#: The sign of life of whoever set rows back to be looked at again.
+SET_BACK = "relocation"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sign-in that waits for its location."""
+    """A sign-in that waits for its location; ``before`` is what it has, if it is looked at again."""
 
     id: int
     ip: str | None
+    before: KeptLocation | None = None
 
 
 _GIVEN_UP = LocationResult("failed", {}, None)
@@ -55,9 +59,11 @@ def claim_pending(database: Database, *, limit: int, owner: str, lease_seconds: 
             elif rows:
                 _insert_claims(connection, ids, lease)
         if attempts >= MOST_ATTEMPTS:
-            write_locations(database, owner, dict.fromkeys(ids, _GIVEN_UP))
+            kept = _read_kept(database, rows)
+            write_locations(database, owner, {id: replace(_GIVEN_UP, before=kept.get(id)) for id in ids})
         elif rows:
-            return [Claim(row.id, row.ip) for row in rows]
+            kept = _read_kept(database, rows)
+            return [Claim(row.id, row.ip, kept.get(row.id)) for row in rows]
 
 
 def release_claims(database: Database, owner: str) -> None:
@@ -79,10 +85,17 @@ def forget_old_claims(database: Database) -> None:
 
 
 def find_oldest_pending(connection: Connection) -> datetime | None:
-    """Read since when the sign-in that waits longest for its location has been there; None if none waits."""
+    """Read since when the first of the sign-ins that wait for their location has waited; None if none waits."""
     # Not recorded_at: an imported row was recorded long before it came here.
-    waiting = select(_TABLE.c.updated_at).where(_TABLE.c.geo_state == "pending")
-    moment: datetime | None = connection.scalar(waiting.order_by(_TABLE.c.id).limit(1))
+    waiting = select(_TABLE.c.updated_at, _TABLE.c.geo_attempts).where(_TABLE.c.geo_state == "pending")
+    first = connection.execute(waiting.order_by(_TABLE.c.id).limit(1)).first()
+    if first is None:
+        return None
+    moment: datetime = first.updated_at
+    if first.geo_attempts:
+        # It was looked at before, and waits again since it was set back.
+        set_back_at = connection.scalar(select(Heartbeat.seen_at).where(Heartbeat.name == SET_BACK))
+        moment = max(moment, set_back_at or moment)
     return moment
 
 
@@ -96,7 +109,7 @@ def _lock_waiting(connection: Connection, now: datetime, limit: int) -> Sequence
     """Lock the oldest rows that nobody holds; those that another locator is just claiming are left out."""
     lease = select(_CLAIMS.c.lease_until).where(_CLAIMS.c.sign_in_id == _TABLE.c.id).scalar_subquery()
     waiting = (
-        select(_TABLE.c.id, _TABLE.c.ip)
+        select(_TABLE.c.id, _TABLE.c.ip, _TABLE.c.geo_attempts)
         .where(_TABLE.c.geo_state == "pending")
         .where(func.coalesce(lease, literal(_LONG_AGO, UtcDateTime())) < now)
         .order_by(_TABLE.c.id)
@@ -104,6 +117,22 @@ def _lock_waiting(connection: Connection, now: datetime, limit: int) -> Sequence
         .with_for_update(skip_locked=True)
     )
     return connection.execute(waiting).all()
+
+
+def _read_kept(database: Database, rows: Sequence[Row[Any]]) -> dict[int, KeptLocation]:
+    """Read what the rows that are looked at again have: nobody but the holder of a claim changes it."""
+    ids = [row.id for row in rows if row.geo_attempts]
+    if not ids:
+        return {}
+    columns = [_TABLE.c[name] for name in LOCATION_COLUMNS]
+    with database.read() as connection:
+        wanted = select(_TABLE.c.id, _TABLE.c.geo_source, *columns).where(is_one_of(connection, _TABLE.c.id, ids))
+        found = connection.execute(wanted).all()
+    return {row.id: KeptLocation(_name_given(row), row.geo_source) for row in found}
+
+
+def _name_given(row: Row[Any]) -> dict[str, Any]:
+    return {name: value for name in LOCATION_COLUMNS if (value := getattr(row, name)) is not None}
 
 
 def _choose_rows(

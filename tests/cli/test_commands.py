@@ -11,9 +11,12 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from melody_logs.geolocation.locate import Locator
 from melody_logs.state import state_of
 from melody_logs.storage.progress import note_heartbeat
 from melody_logs.storage.schema import head_revision
+from tests.geolocation.conftest import WriteDatabase
+from tests.geolocation.conftest import write_database as write_database
 from tests.hosts import close_host, make_host
 from tests.storage.rows import message, read_all, sign_in, write
 
@@ -163,3 +166,22 @@ def test_remedy_of_a_path_through_a_file_is_not_cut_from_the_error(sqlite_url: s
     assert found["Spool disk"]["remedy"].startswith("make it writable, with room on its disk")
     assert "Spool file" not in found
     close_host(app)
+
+
+def test_relocate_sets_back_and_locates_here_when_asked(app: Flask, write_database: WriteDatabase) -> None:
+    state = state_of(app)
+    write(state.database, sign_in(ip="8.8.8.8"), sign_in(ip="10.0.0.1"))
+    assert "Located 2" in run(app, "locate").output
+    city = {"country": {"iso_code": "US"}, "city": {"names": {"en": "Reston"}}}
+    state.locator = Locator([write_database("GeoLite2-City", {"8.8.8.0/24": city})])
+    waits = run(app, "relocate", "--since", "2026-01-01", "--only-approximate")
+    assert (
+        "Looked through 2 sign-ins; 1 wait for a new look" in waits.output
+        and "flask melody-logs locate" in waits.output
+    )
+    located = run(app, "relocate", "--since", "2026-01-01T12:00:00", "--now")
+    assert "; 0 wait" in located.output and "Located 1 sign-ins." in located.output
+    assert [row.city for row in read_all(state.database, "sign-in")] == ["Reston", None]
+    assert run(app, "relocate", "--since", "tomorrow").exit_code == 2
+    assert run(app, "relocate", "--since", "2026-02-01", "--until", "2026-01-01").exit_code == 2
+    assert run(app, "relocate", "--since", "2026-02-01", "--source", "x", "--only-approximate").exit_code == 2

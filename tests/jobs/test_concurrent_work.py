@@ -15,7 +15,8 @@ import pytest
 from melody_logs.jobs import clean
 from melody_logs.jobs.clean import request_clean, work_on_job
 from melody_logs.storage.database import Database
-from melody_logs.storage.location_results import LocationResult, write_locations
+from melody_logs.storage.location_choice import LocationResult
+from melody_logs.storage.location_results import write_locations
 from melody_logs.storage.locations import claim_pending, forget_old_claims, release_claims
 from melody_logs.storage.pending import expire_pending
 from melody_logs.storage.writer import RowWrite

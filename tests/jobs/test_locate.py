@@ -16,7 +16,8 @@ from melody_logs.errors import GeolocationUnavailableError
 from melody_logs.geolocation.locate import Locator, Lookup
 from melody_logs.jobs.locate import locate_pending
 from melody_logs.storage.database import Database
-from melody_logs.storage.location_results import LocationResult, write_locations
+from melody_logs.storage.location_choice import LocationResult
+from melody_logs.storage.location_results import write_locations
 from melody_logs.storage.locations import claim_pending, forget_old_claims
 from melody_logs.storage.models import LocationClaim, SignInLog
 from tests.storage.rows import assert_totals_match, make_database, read_all, sign_in, write

@@ -36,6 +36,13 @@ def test_wheel_holds_every_file_of_the_checkout(wheel: Path) -> None:
     assert sorted(packaged) == sorted(expected)
 
 
+def test_wheel_brings_the_pytest_plugin(wheel: Path) -> None:
+    """An installation registers it by its entry point; the test kit's own tests run with that of the checkout."""
+    held = zipfile.ZipFile(wheel)
+    (name,) = [name for name in held.namelist() if name.endswith("entry_points.txt")]
+    assert "[pytest11]\nmelody_logs = melody_logs.testing.plugin\n" in held.read(name).decode()
+
+
 def test_wheel_carries_the_licences(wheel: Path) -> None:
     names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/licenses/" in name}
     assert {"LICENSE", "NOTICE"} <= names

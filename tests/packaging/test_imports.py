@@ -38,3 +38,8 @@ def test_import_of_the_package_loads_no_library_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", ["from melody_logs import MelodyLogs;", HOST], ids=["extension", "host that answers"])
 def test_web_process_loads_no_heavy_library(code: str, tmp_path: Path) -> None:
     assert modules_after(code, tmp_path) & HEAVY == set()
+
+
+def test_package_and_the_test_kit_work_without_pytest(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pytest'] = None; import melody_logs; import melody_logs.testing.entries;"
+    assert "melody_logs" in modules_after(code, tmp_path)

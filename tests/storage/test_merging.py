@@ -12,7 +12,8 @@ import pytest
 
 from melody_logs.recording.entries import Entry, to_row
 from melody_logs.storage.database import Database
-from melody_logs.storage.location_results import LocationResult, write_locations
+from melody_logs.storage.location_choice import LocationResult
+from melody_logs.storage.location_results import write_locations
 from melody_logs.storage.locations import claim_pending
 from melody_logs.storage.writer import RowWrite
 from melody_logs.vocabulary import SUSPECT_TIME

@@ -22,6 +22,7 @@ def create_app() -> Flask:
         MELODY_LOGS_ENABLE_SIGN_IN_LOG=True,
         MELODY_LOGS_ENABLE_EMAIL_LOG=True,
         MELODY_LOGS_DRAIN_IN_PROCESS=False,
+        MELODY_LOGS_GEOIP_DATABASE=os.environ.get("TEST_HOST_LOCATION_FILE") or (),
         MELODY_LOGS_RETENTION=[{"kind": "sign-in", "days": 30}],
     )
     MelodyLogs(app)
