@@ -2,6 +2,8 @@
 
 from .flask_login import FlaskLogin
 from .flask_security import FlaskSecurity
+from .http_sms import HttpAnswer, HttpRequest, HttpSms
 from .integration import Integration
+from .twilio import Twilio
 
-__all__ = ["FlaskLogin", "FlaskSecurity", "Integration"]
+__all__ = ["FlaskLogin", "FlaskSecurity", "HttpAnswer", "HttpRequest", "HttpSms", "Integration", "Twilio"]
