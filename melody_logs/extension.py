@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask, Response, has_app_context
 
-from . import admin, deliveries, signals
+from . import admin, deliveries
 from .api import register as register_api
 from .cli import create_group
 from .errors import ConfigurationError, NotInitialisedError
-from .integrations import sign_in_views, wiring
+from .integrations import host_signals, sign_in_views, wiring
 from .integrations.host_migrations import hide_tables
 from .integrations.host_routes import refuse_collisions, routes_on, watch_collisions
 from .integrations.integration import Integration
 from .integrations.sign_in_views import Reader, WatchedView
 from .monitoring import routes as monitoring
+from .recording.flows import current_flow, flow_of, use_flow
 from .recording.guard import guarded
 from .recording.outgoing import announced, describing
-from .recording.recorder import Recorder
 from .recording.seams import Access, Fields, Seams, UserId, UserLabels
 from .recording.sending import Sending
 from .settings import Settings
@@ -64,7 +64,7 @@ class MelodyLogs:
             self._apps.add(app)
             app.before_request(guarded(state.drain_thread.ensure_started))
             sign_in_views.install(app, state.recorder, state.found_views)
-            state.receivers.extend(_connect_signals(app, state.recorder))
+            state.receivers.extend(host_signals.connect(app, state.recorder, MESSAGE_FIELDS, SIGN_IN_FIELDS))
             app.register_blueprint(admin.create_blueprint(settings))
             app.register_blueprint(monitoring.create_blueprint(settings))
             register_api(app, settings)
@@ -167,6 +167,24 @@ class MelodyLogs:
         """
         return describing(**_known_fields("describing", facts))
 
+    def flow(self) -> str | None:
+        """Give the id that joins the entries of this request, and of those that follow; None outside a request.
+
+        Hand it to a job that sends the code, as *flow_id*, or put it into a token that you sign.
+        """
+        return current_flow()
+
+    def use_flow(self, flow_id: object) -> None:
+        """Let what this request is still to record belong to a flow that you know, and keep it in the session.
+
+        Take it from what you have signed or stored, never from a client in the clear. Outside a request it is in vain.
+        """
+        use_flow(flow_id)
+
+    def flow_of(self, secret: object) -> str:
+        """Make the flow id that belongs to a secret of yours, such as the token in a link: a keyed hash of it."""
+        return flow_of(secret, self._state().derive_key("flow"))
+
     # -- What the host records ------------------------------------------------------------------------------------
 
     def record_sign_in(
@@ -260,28 +278,3 @@ def _known_fields(method: str, fields: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise TypeError(f'{method}() has no keyword "{unknown[0]}"; accepted: {", ".join(sorted(MESSAGE_FIELDS))}')
     return fields
-
-
-def _connect_signals(app: Flask, recorder: Recorder) -> tuple[Callable[..., None], ...]:
-    """Connect the signals that a host sends, and return the receivers, which live as long as somebody keeps them."""
-
-    @guarded
-    def on_email(sender: object, **fields: Any) -> None:
-        recorder.record_message("email", _chosen(fields, MESSAGE_FIELDS))
-
-    @guarded
-    def on_sms(sender: object, **fields: Any) -> None:
-        recorder.record_message("sms", _chosen(fields, MESSAGE_FIELDS))
-
-    @guarded
-    def on_sign_in(sender: object, **fields: Any) -> None:
-        recorder.note_sign_in(_chosen(fields, SIGN_IN_FIELDS))
-
-    signals.email_sent.connect(on_email, sender=app)
-    signals.sms_sent.connect(on_sms, sender=app)
-    signals.sign_in_attempted.connect(on_sign_in, sender=app)
-    return on_email, on_sms, on_sign_in
-
-
-def _chosen(fields: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name in names and value is not None}

@@ -14,8 +14,13 @@ PREFIX = "MELODY_LOGS_"
 #: What each provider proves its calls with: its endpoint is there where that is set.
 _PROOFS = ("twilio_auth_token", "sendgrid_public_key", "postmark_credentials", "mailgun_signing_key", "ses_topic_arn")
 _SECRET = (
-    *("key", "database_uri", "health_token", "maxmind_license_key"),
-    *("twilio_auth_token", "postmark_credentials", "mailgun_signing_key"),
+    "key",
+    "database_uri",
+    "health_token",
+    "maxmind_license_key",
+    "twilio_auth_token",
+    "postmark_credentials",
+    "mailgun_signing_key",
 )
 
 

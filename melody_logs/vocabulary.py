@@ -45,7 +45,7 @@ SUSPECT_TIME = "occurred_at:suspect"
 #: A counted row of sign-ins has at most so many examples of what it counts.
 MOST_SAMPLES = 5
 
-#: States of a sign-in's location. ``pending`` and ``failed`` rows have none yet.
+#: States of a sign-in's location. ``failed`` rows have none, nor have ``pending`` ones unless they are looked at again.
 GEO_STATES = ("pending", "done", "not_applicable", "not_found", "failed")
 
 PERMISSIONS = ("read", "write")

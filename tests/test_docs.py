@@ -48,7 +48,7 @@ def our_rules() -> list[tuple[str, str, str]]:
         if not dot or not blueprint.startswith("melody_logs"):
             continue
         path = re.sub(r"<any\([^>]*>|(?<=/logs/)(?:email|sms|sign-in)(?=/|$)", "KIND", rule.rule)
-        path = re.sub(r"<(?:row_id|job_id)>", "ID", path).replace("<path:filename>", "FILE")
+        path = re.sub(r"<(?:row_id|job_id|path:flow_id)>", "ID", path).replace("<path:filename>", "FILE")
         # A converter of ours that takes one word only.
         path = re.sub(r'<\w+\("([^"]+)"\):\w+>', r"\1", path)
         rules += [(blueprint, method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}]

@@ -95,7 +95,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         made = box.run("flask melody-logs client create sandbox --scope root --json")
         box.client = json.loads(made.stdout)
         box.environment |= {"CLIENT_ID": box.client["client_id"], "CLIENT_SECRET": box.client["client_secret"]}
-        box.environment["TOKEN"] = box.token()
+        box.environment |= {"TOKEN": box.token(), "FLOW_ID": "documented"}
         yield box
 
 
@@ -135,7 +135,8 @@ def _add_sign_ins(box: Sandbox, count: int) -> None:
     script = (
         "import host; app = host.create_app()\n"
         "with app.app_context():\n"
-        f"    for _ in range({count}): host.logs.record_sign_in(identity='ann@example.org', success=True)\n"
+        f"    for _ in range({count}):\n"
+        "        host.logs.record_sign_in(identity='ann@example.org', success=True, flow_id='documented')\n"
     )
     box.run(f"python -c {shlex.quote(script)} && flask melody-logs drain")
 

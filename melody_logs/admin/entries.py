@@ -17,6 +17,7 @@ from .overview import describe_retention
 from .paging import PAGE_SIZES, PageRequest, Pagination
 from .people import find_people, user_id_of
 from .rendering import database_now, render
+from .story import present_story
 from .tables import present_rows
 
 
@@ -78,6 +79,7 @@ def show_entry(kind: Kind, row_id: str) -> str:
         heading=heading,
         line=present_rows(kind, [row], now, people).lines[0],
         groups=groups,
+        story=present_story(kind, row, now),
         samples=() if is_message else present_samples(row, now),
         reports=present_reports(row, now) if is_message else (),
         body=present_body(row, request.args.get("view")) if is_message else None,

@@ -11,6 +11,7 @@ from ..recording.guard import guarded
 from ..settings import Settings
 from . import failures, logs, tokens
 from .blueprints import GuestApi
+from .flows import find_flow as find_flow
 from .routes import LAST, LastConverter, OwnRoutes
 
 _BLUEPRINTS = (tokens.blueprint, tokens.key_set_blueprint, logs.blueprint)

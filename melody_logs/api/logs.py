@@ -19,7 +19,7 @@ from .bearer import current_caller, require_token
 from .blueprints import ApiBlueprint
 from .cleanups import CleanupSchema, delete_before, poll_cleanup, refuse_recent
 from .parameters import DEFAULT_PAGE_SIZE, LARGEST_PAGE, DeleteQuery, ListQuery, NoQuery
-from .problems import NO_STORE, ProblemError, bad_parameter, json_response
+from .problems import NO_STORE, bad_parameter, json_response, not_found
 from .rows import ROW_COLUMNS, ROW_SCHEMAS, row_to_json
 from .services import services_of
 
@@ -61,7 +61,7 @@ def _add_routes(kind: Kind) -> None:
         """Read one row by its id."""
         row = find(state_of().database, kind, _read_id(row_id), columns=ROW_COLUMNS[kind])
         if row is None:
-            raise _not_found()
+            raise not_found()
         return json_response({"log": row_to_json(kind, row)})
 
     @blueprint.route(f"/{kind}", methods=["DELETE"], endpoint=f"delete_{name}")
@@ -84,7 +84,7 @@ def find_cleanup(query: dict[str, Any], job_id: str) -> Response:
     try:
         return json_response(poll_cleanup(state_of().database, _read_id(job_id)))
     except LookupError:
-        raise _not_found() from None
+        raise not_found() from None
 
 
 def _list_rows(kind: Kind, query: dict[str, Any]) -> Response:
@@ -147,7 +147,3 @@ def _delete_rows(kind: Kind, query: dict[str, Any]) -> Response:
 def _read_id(text: str) -> int:
     # 0 is no id of any row.
     return int(text) if _ID.fullmatch(text) else 0
-
-
-def _not_found() -> ProblemError:
-    return ProblemError(HTTPStatus.NOT_FOUND, "There is nothing at this address.")

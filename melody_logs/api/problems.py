@@ -62,6 +62,11 @@ def bad_parameter(name: str, detail: str, status: int = HTTPStatus.BAD_REQUEST) 
     return ProblemError(status, f'"{name}" {detail}.', errors=[(name, detail)])
 
 
+def not_found() -> ProblemError:
+    """Make the problem of an address that names nothing."""
+    return ProblemError(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+
+
 def json_response(document: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
     """Answer with JSON of our own making: a host may have changed its app's JSON provider."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))

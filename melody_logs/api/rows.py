@@ -241,13 +241,27 @@ _PLANS: dict[Kind, _Plan] = {kind: _Plan.make(schema) for kind, schema in ROW_SC
 #: What :func:`row_to_json` wants of a row: these columns first, in this order.
 ROW_COLUMNS: dict[Kind, tuple[str, ...]] = {kind: plan.columns for kind, plan in _PLANS.items()}
 
+_STORY_PLANS: dict[Kind, _Plan] = {
+    kind: _Plan.make(type(schema)(exclude={"content"} & schema.fields.keys())) for kind, schema in ROW_SCHEMAS.items()
+}
+#: What :func:`story_row_to_json` wants of a row, likewise.
+STORY_COLUMNS: dict[Kind, tuple[str, ...]] = {kind: plan.columns for kind, plan in _STORY_PLANS.items()}
+
 
 def row_to_json(kind: Kind, row: Any) -> dict[str, Any]:
     """Turn a row of *kind* into its JSON object.
 
     :param row: the columns :data:`ROW_COLUMNS`, in that order, and perhaps more after them.
     """
-    plan = _PLANS[kind]
+    return _write(_PLANS[kind], row)
+
+
+def story_row_to_json(kind: Kind, row: Any) -> dict[str, Any]:
+    """Turn a row of *kind* into its JSON object without the body, of which a story could have a hundred."""
+    return _write(_STORY_PLANS[kind], row)
+
+
+def _write(plan: _Plan, row: Any) -> dict[str, Any]:
     document = dict(zip(plan.names, plan.read(row), strict=True))
     for name, write, read in plan.changes:
         document[name] = write(document[name]) if read is None else write(*read(row))

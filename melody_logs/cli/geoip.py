@@ -11,8 +11,9 @@ import click
 from flask.cli import with_appcontext
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from ..errors import LocationUpdateError
+from ..errors import LocationUpdateError, MelodyLogsError
 from ..geolocation.downloading import TIMEOUT_SECONDS
 from ..geolocation.kinds import kind_of, licence_of
 from ..geolocation.providers import (
@@ -171,15 +172,26 @@ def status_command(as_json: bool) -> None:
     else:
         for file in files:
             _show_file(file)
-        more = " or more" if waiting >= MOST_PENDING_COUNTED else ""
-        print_line(f"Sign-ins that wait for their location: {waiting:,}{more}.")
+        _show_waiting(waiting)
     if any(file.info.error for file in files):
         raise click.exceptions.Exit(1)
 
 
-def _count_waiting(state: State) -> int:
-    with state.database.read() as connection:
-        return count_pending(connection, at_most=MOST_PENDING_COUNTED)
+def _count_waiting(state: State) -> int | None:
+    """Count the sign-ins that wait; None if the database cannot be asked: the files are told all the same."""
+    try:
+        with state.database.read() as connection:
+            return count_pending(connection, at_most=MOST_PENDING_COUNTED)
+    except (MelodyLogsError, DBAPIError, TimeoutError):
+        return None
+
+
+def _show_waiting(waiting: int | None) -> None:
+    if waiting is None:
+        print_line("How many sign-ins wait for their location is not known: flask melody-logs health says why.")
+        return
+    more = " or more" if waiting >= MOST_PENDING_COUNTED else ""
+    print_line(f"Sign-ins that wait for their location: {waiting:,}{more}.")
 
 
 def _show_file(file: FileStatus) -> None:

@@ -6,6 +6,7 @@ IP geolocation databases" (a file a month), as of 2026.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -87,10 +88,12 @@ def offer_dbip(
 ) -> Offer:
     """Name a free file of DB-IP: that of *month* (``2026-11``), else the newest one.
 
-    :raise LocationUpdateError: if there is no such edition.
+    :raise LocationUpdateError: if there is no such edition or month.
     """
     if edition not in DBIP_EDITIONS:
         raise LocationUpdateError(f'DB-IP has no free edition "{edition}"; accepted: {", ".join(DBIP_EDITIONS)}')
+    if month is not None and not re.fullmatch("[0-9]{4}-(0[1-9]|1[0-2])", month):
+        raise LocationUpdateError(f'"{month}" is no month; accepted: YYYY-MM such as 2026-10')
     start = f"{check_address(server)}/free/dbip-{edition}-"
     before = today.replace(day=1) - timedelta(days=1)
     return Offer(
@@ -106,9 +109,11 @@ def offer_dbip(
 def offer_address(address: str, *, checksum: str | None = None) -> Offer:
     """Name any file; a name and a password may stand in the address.
 
-    :raise LocationUpdateError: if the address is not accepted.
+    :raise LocationUpdateError: if the address or the checksum is not accepted.
     """
     check_address(address)
+    if checksum is not None and not re.fullmatch("[0-9A-Fa-f]{64}", checksum):
+        raise LocationUpdateError(f'"{checksum[:80]}" is no SHA-256; accepted: 64 hexadecimal digits')
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
     credentials = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None

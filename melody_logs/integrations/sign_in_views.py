@@ -14,10 +14,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
 from ..log_unavailable import LogUnavailable
+from ..recording.flows import keep_flow, settle_flow
 from ..recording.guard import guarded
 from ..recording.recorder import Recorder
 from ..recording.seams import read_user_id
-from ..vocabulary import EVENTS, OUTCOMES
+from ..vocabulary import EVENTS, KINDS, OUTCOMES
 
 logger = logging.getLogger("melody_logs")
 
@@ -119,7 +120,9 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View]) -> None:
     def finish_after_exception(error: BaseException | None) -> None:
         _finish(recorder, asked, found, None if error is None else Response(status=_status_of(error)))
 
-    app.before_request_funcs.setdefault(None, []).insert(0, begin)
+    if not any(map(recorder.settings.is_enabled, KINDS)):
+        return
+    app.before_request_funcs.setdefault(None, [])[:0] = [keep_flow, begin]
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
 
@@ -163,6 +166,7 @@ def _finish(
         recorder.finish_request()
     except Exception:
         recorder.lose("sign-in")
+    settle_flow()
 
 
 def _attempted(read: Callable[[], T], what: str, *names: str) -> T | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import has_request_context, request
+
+from ..vocabulary import EVENTS
 
 _NAME = "_melody_logs_attempts"
 #: Two ways to say one fact: who says either has said both.
@@ -58,3 +61,11 @@ def current_attempts() -> dict[str, Attempt]:
         attempts = {}
         setattr(current, _NAME, attempts)
     return attempts
+
+
+def event_of(fields: Mapping[str, Any]) -> str:
+    """Name the event that an attempt's fields speak of; a word that is none means ``sign_in``."""
+    event = fields.get("event")
+    # Not the value's own comparison: a text of the host's own type may raise in it.
+    word = str.__str__(event) if issubclass(type(event), str) else ""
+    return word if word in EVENTS else "sign_in"

@@ -141,7 +141,8 @@ class _CountedRow:
             folded["marks"] = _TOTAL_MARK
         if len(self.sampled) < MOST_SAMPLES and self._is_news(values):
             if not self._is_total:
-                folded = dict(values)
+                # The others that are counted have flows of their own.
+                folded = {**values, "flow_id": None}
             folded["samples"] = _write_json([_make_sample(values)])
         folded["folded_count"] = 1
         return Entry(entry.kind, self.event_id, folded, amends=True)

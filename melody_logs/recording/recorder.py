@@ -18,13 +18,14 @@ from ..errors import ConfigurationError
 from ..log_unavailable import LogUnavailable
 from ..settings import Settings
 from ..signals import entry_recorded, logs_degraded
-from ..vocabulary import EVENTS, Kind
+from ..vocabulary import Kind
 from .announcing import Announcer
-from .attempts import Attempt, current_attempts
+from .attempts import Attempt, current_attempts, event_of
 from .degradation import Degradation
 from .drain_thread import DrainThread
 from .entries import Entry, build_message, build_sign_in, to_json
 from .flood import FloodGuard
+from .flows import join_attempt, join_message, note_outcome
 from .forking import notice_fork
 from .losses import SparseLog
 from .observing import tell_observers
@@ -90,7 +91,7 @@ class Recorder:
         """Record an attempt now. A signal or hook that sees it later in the request amends the same entry."""
         if not self.settings.enable_sign_in_log:
             return None
-        attempts, event = current_attempts(), _event_of(fields)
+        attempts, event = current_attempts(), event_of(fields)
         attempt = attempts.get(event)
         if attempt is None or attempt.is_settled:
             # A second explicit record in one request is an attempt of its own.
@@ -105,13 +106,14 @@ class Recorder:
             return None
         if not has_request_context():
             return self.record_sign_in(fields)
-        attempt = current_attempts().setdefault(_event_of(fields), Attempt())
+        attempt = current_attempts().setdefault(event_of(fields), Attempt())
         attempt.add(fields, only_missing=only_missing or attempt.event_id is not None)
         return attempt.event_id
 
     def finish_request(self) -> None:
         """Record what this request gathered since it was last asked."""
         for attempt in current_attempts().values():
+            join_attempt(attempt)
             is_known = attempt.event_id is not None and not attempt.is_folded
             if not attempt.is_settled or (is_known and attempt.news):
                 self._write_attempt(attempt)
@@ -130,6 +132,8 @@ class Recorder:
         """Record an email or SMS, or, with the *event_id* of an earlier entry, what became of it and the *news*."""
         if not self.settings.is_enabled(kind):
             return None
+        if event_id is None:
+            fields = join_message(fields) or fields
 
         def build(fields: Mapping[str, Any]) -> Entry:
             if event_id is not None:
@@ -161,6 +165,7 @@ class Recorder:
                 entry.values["identity_hash"] = None
             return entry
 
+        join_attempt(attempt)
         attempt.is_settled = True
         entry = self._record("sign-in", attempt.fields, build, is_known=amends, strict=strict)
         if entry is None:
@@ -168,6 +173,7 @@ class Recorder:
         attempt.event_id = entry.event_id
         attempt.written = dict(attempt.fields)
         attempt.is_folded = entry.is_folded
+        note_outcome(entry.values)
         return entry.event_id
 
     def _has_little_room(self) -> bool:
@@ -291,10 +297,3 @@ class Recorder:
         reason = self.degradation.find_news(self.drain_thread.drain_state, loss)
         if reason is not None:
             self.signals.send(logs_degraded, reason=reason, lost=self.spool.losses.totals())
-
-
-def _event_of(fields: Mapping[str, Any]) -> str:
-    event = fields.get("event")
-    # Not the value's own comparison: a text of the host's own type may raise in it.
-    word = str.__str__(event) if issubclass(type(event), str) else ""
-    return word if word in EVENTS else "sign_in"

@@ -126,7 +126,7 @@ class SignInLog(EntryColumns, Base):
     geo_state: Mapped[str] = mapped_column(String(16), default="pending")
     #: The database or header that answered, with its build date, such as ``GeoLite2-City 2026-09-01``.
     geo_source: Mapped[str | None] = mapped_column(String(64))
-    #: How many it took, written with the result.
+    #: How many it took, written with the result; a row that waits with one is looked at again.
     geo_attempts: Mapped[int] = mapped_column(Integer, default=0)
     #: How many attempts the row stands for, if it is a counted one; NULL for an attempt of its own.
     folded_count: Mapped[int | None] = mapped_column(BigInteger)

@@ -57,3 +57,11 @@ def test_each_file_is_described_and_a_broken_one_is_named(
     assert "✗ unreadable" in shown and "is no complete MMDB file" in " ".join(shown.split())
     assert "country, coordinates, time zone (nested layout)" in shown
     close_host(app)
+
+
+def test_files_are_told_while_the_database_has_no_tables(sqlite_url: str, tmp_path: Path) -> None:
+    app, _ = make_host(None, tmp_path=tmp_path, MELODY_LOGS_DATABASE_URI=sqlite_url)
+    code, found, shown = status(app)
+    assert (code, found["waiting_sign_ins"], found["files"][0]["state"]) == (0, None, "ok")
+    assert "flask melody-logs health says why" in shown
+    close_host(app)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from click.testing import Result
 from flask import Flask
 
 from melody_logs.geolocation.locate import Locator
+from tests.conftest import StartProcess
 from tests.geolocation.conftest import WriteDatabase
 from tests.geolocation.provider import ACCOUNT, KEY, Answer, Provider, pack, pack_as_maxmind, providing, zeros
 from tests.hosts import close_host, make_host
@@ -385,6 +388,40 @@ def test_parts_of_killed_updates_go_after_an_hour(
     assert not old.exists() and fresh.exists()
 
 
+def test_kill_9_in_the_middle_leaves_the_old_file(
+    sqlite_url: str,
+    tmp_path: Path,
+    provider: Provider,
+    live: Path,
+    write_database: WriteDatabase,
+    start_process: StartProcess,
+) -> None:
+    good = make_aged(write_database, 10, "NL")
+    live.write_bytes(good)
+    provider.answers[FILE] = Answer(make_city(write_database), hangs=True)
+    command = [
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "tests.worker.host_app:create_app",
+        "melody-logs",
+        "geoip",
+        "update",
+    ]
+    environment = {
+        "TEST_HOST_FOLDER": str(tmp_path),
+        "TEST_HOST_DATABASE_URL": sqlite_url,
+        "TEST_HOST_LOCATION_FILE": str(live),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
+    }
+    process = start_process([*command, "--url", provider.url + FILE], environment=environment)
+    process.wait_until(lambda: len(files_beside(live)) == 3 and provider.requests, what="the download")
+    process.send(signal.SIGKILL)
+    process.wait()
+    assert live.read_bytes() == good and country_of(live) == "NL"
+
+
 @pytest.mark.parametrize(
     ("configured", "options", "said"),
     [
@@ -393,6 +430,8 @@ def test_parts_of_killed_updates_go_after_an_hour(
         (["x-ASN.mmdb"], [], "no file of that kind (x-ASN.mmdb)"),
         (["a-City.mmdb", "b-ASN.mmdb"], ["--url", "http://127.0.0.1:1/x"], "more than one file"),
         (["x-City.mmdb"], ["--provider", "dbip", "--edition", "best"], 'no free edition "best"'),
+        (["x-City.mmdb"], ["--provider", "dbip", "--month", "2026-13"], "accepted: YYYY-MM"),
+        (["x-City.mmdb"], ["--url", "http://127.0.0.1:1/x", "--sha256", "abc"], "accepted: 64 hexadecimal digits"),
     ],
 )
 def test_place_that_is_not_clear_is_asked_for(
