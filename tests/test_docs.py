@@ -19,6 +19,7 @@ from melody_logs.extension import MESSAGE_FIELDS, SIGN_IN_FIELDS
 from melody_logs.settings import describe
 from melody_logs.storage.models import TABLES
 from melody_logs.vocabulary import EVENTS, METHODS, OUTCOMES, PERMISSIONS, REASONS, SCOPES, STATUS_RANK
+from tests.deliveries.conftest import EVERY_KEY
 from tests.docs import PAGES, ROOT, commands_in, fenced, links_in, page, targets_of
 
 README = PAGES["README.md"]
@@ -39,7 +40,7 @@ def leaf_commands(group: click.Group, path: str) -> list[tuple[str, click.Comman
 def our_rules() -> list[tuple[str, str, str]]:
     """List our addresses as (blueprint, method, path), with KIND, ID and FILE for what varies."""
     app = Flask("host")
-    app.config.update(SECRET_KEY="test", SQLALCHEMY_DATABASE_URI="sqlite://")
+    app.config.update(SECRET_KEY="test", SQLALCHEMY_DATABASE_URI="sqlite://", **EVERY_KEY)
     MelodyLogs(app)
     rules = []
     for rule in app.url_map.iter_rules():
@@ -152,7 +153,9 @@ def test_every_finding_of_health_is_explained() -> None:
 @pytest.mark.parametrize("rule", our_rules(), ids=" ".join)
 def test_every_endpoint_is_documented(rule: tuple[str, str, str]) -> None:
     blueprint, method, path = rule
-    places = {"melody_logs_admin": "pages.md", "melody_logs_monitoring": "operations.md"}
+    places = {"melody_logs_admin": "pages.md", "melody_logs_monitoring": "operations.md"} | {
+        "melody_logs_deliveries": "delivery.md"
+    }
     text = page(places.get(blueprint, "api.md"))
     assert f"`{method} {path}`" in text
 

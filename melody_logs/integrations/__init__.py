@@ -9,9 +9,11 @@ from .flask_mail import FlaskMail
 from .flask_mailing import FlaskMailing
 from .flask_mailman import FlaskMailman
 from .flask_security import FlaskSecurity
+from .http_sms import HttpAnswer, HttpRequest, HttpSms
 from .integration import Integration
 from .sendgrid import SendGrid
 from .smtp import Smtplib
+from .twilio import Twilio
 
 __all__ = [
     "Authlib",
@@ -23,7 +25,11 @@ __all__ = [
     "FlaskMailing",
     "FlaskMailman",
     "FlaskSecurity",
+    "HttpAnswer",
+    "HttpRequest",
+    "HttpSms",
     "Integration",
     "SendGrid",
     "Smtplib",
+    "Twilio",
 ]

@@ -14,6 +14,7 @@ from .flask_security import FlaskSecurity
 from .integration import Integration
 from .sendgrid import SendGrid
 from .smtp import Smtplib
+from .twilio import Twilio
 
 FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (
     FlaskSecurity,
@@ -27,4 +28,5 @@ FOUND_AUTOMATICALLY: tuple[type[Integration], ...] = (
     Smtplib,
     Boto3,
     SendGrid,
+    Twilio,
 )

@@ -27,7 +27,7 @@ class Sending:
 
     def accepted(self, response: object = None, *, provider_message_id: object = None) -> None:
         """Say that the provider took it and will send it later, as its reports then say."""
-        self._result = {"status": "accepted", "response": response, "provider_message_id": provider_message_id}
+        self._say("accepted", response, provider_message_id)
 
     def failed(self, response: object = None) -> None:
         """Say that it was not sent, with the provider's answer."""
@@ -52,7 +52,7 @@ class Sending:
     @property
     def was_sent(self) -> bool:
         """Whether somebody has said that the provider took it."""
-        return self.has_word and self._result["status"] == "sent"
+        return self.has_word and self._result["status"] in ("sent", "accepted")
 
     def end(self, error: Exception | None) -> None:
         """Note how the block ended; an answer that was told says more than an exception.

@@ -102,7 +102,7 @@ class User(UserMixin):
 @pytest.mark.parametrize("before", [True, False])
 def test_wall_of_the_guide(new_host: NewHost, move_in: MoveIn, before: bool) -> None:
     """Its very code, with Flask-Login: visitors sign in first, programs bring their token."""
-    app = new_host()
+    app = new_host(MELODY_LOGS_POSTMARK_CREDENTIALS="postmark:a-long-password")
     LoginManager(app).user_loader(lambda user_id: User())
 
     @app.route("/login", methods=["GET", "POST"])
@@ -122,6 +122,8 @@ def test_wall_of_the_guide(new_host: NewHost, move_in: MoveIn, before: bool) -> 
     assert client.delete(f"{API}/sms?before=2025-01-03T01:02:03Z", headers=headers).status_code == 204
     assert client.get(f"{API}/email").status_code == 401
     assert client.get(KEYS).status_code == 200
+    report = "/webhooks/melody-logs/postmark"
+    assert client.post(report, json={}, auth=("postmark", "a-long-password")).status_code == 200
     assert client.post("/login", data={"email": "ann@example.org"}).text == "True"
     assert [row.user_id for row in read_all(state_of(app).database, "sign-in")] == ["7"]
     assert client.get("/").text == "the host's own page"
