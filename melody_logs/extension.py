@@ -63,7 +63,7 @@ class MelodyLogs:
             app.extensions[EXTENSION_KEY] = state
             self._apps.add(app)
             app.before_request(guarded(state.drain_thread.ensure_started))
-            sign_in_views.install(app, state.recorder, state.found_views)
+            sign_in_views.install(app, state.recorder, state.found_views, state.answer_watchers)
             state.receivers.extend(host_signals.connect(app, state.recorder, MESSAGE_FIELDS, SIGN_IN_FIELDS))
             app.register_blueprint(admin.create_blueprint(settings))
             app.register_blueprint(monitoring.create_blueprint(settings))

@@ -46,6 +46,8 @@ class State:
     troubles: Troubles = field(default_factory=Troubles)
     #: What is connected to the signals: kept here, and not by the signals, it ends with its app.
     receivers: list[Any] = field(default_factory=list)
+    #: What integrations let see the answer of each request, once, before its sign-ins are recorded; none may raise.
+    answer_watchers: list[Any] = field(default_factory=list)
     #: The integrations that are connected, by name.
     integrations: dict[str, Any] = field(default_factory=dict)
     #: Those of them that were found, and not asked for by the host.

@@ -10,11 +10,13 @@ from typing import Any
 from flask import has_request_context, request, session
 from sqlalchemy import inspect
 
+from ..recording.flows import flow_of, use_flow
 from ..recording.guard import guarded
 from .integration import state_with
 
 _NAME = "_melody_logs_flask_security"
 _WATCHED = "_melody_logs_watched"
+_LEAST_TOKEN = 20
 #: The fields for an account's name.
 IDENTITY_FIELDS = ("email", "username", "identity")
 #: The library's words for how somebody authenticates, and ours.
@@ -94,6 +96,15 @@ def seen_in_request() -> Seen:
         seen = Seen()
         setattr(current, _NAME, seen)
     return seen
+
+
+@guarded
+def join_link(token: object) -> None:
+    """Let this request belong to the story of a mailed link, which may be followed in another browser."""
+    state = state_with("flask-security")
+    # The few digits of a code could be guessed from the hash.
+    if state is not None and isinstance(token, str) and len(token) >= _LEAST_TOKEN:
+        use_flow(flow_of(token, state.derive_key("flow")))
 
 
 def watch_forms(security: Any) -> None:

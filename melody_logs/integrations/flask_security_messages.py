@@ -12,7 +12,7 @@ from flask import Flask
 
 from ..recording.guard import guarded
 from ..recording.outgoing import described, describing, outgoing
-from .flask_security_forms import describe_account, seen_in_request
+from .flask_security_forms import describe_account, join_link, seen_in_request
 from .integration import state_with
 from .wrapping import wrap_once
 
@@ -76,6 +76,8 @@ def _describe_mail(app: Flask, template: str, context: dict[str, Any]) -> Abstra
         purpose = "verification"
     if purpose == "sign_in_code" and context.get("login_link"):
         purpose = "magic_link"
+    if purpose in ("password_reset", "magic_link"):
+        join_link(context.get("reset_token", context.get("login_token")))
     secrets = list(_list_secrets(context))
     user_id = describe_account(context.get("user")).get("user_id")
     return describing(purpose=purpose, template=template, user_id=user_id, secrets=secrets or None)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from flask import Response, current_app, request, session
 
-from .flask_security_forms import IDENTITY_FIELDS, METHODS, Checked, Seen, seen_in_request
+from .flask_security_forms import IDENTITY_FIELDS, METHODS, Checked, Seen, join_link, seen_in_request
 from .sign_in_views import read_field, user_before
 
 POST = frozenset({"POST"})
 GET = frozenset({"GET"})
 Fields = dict[str, Any]
+#: A message to the visitor: the reason that it means, and the names of what is filled in.
+_TOLD: dict[str, tuple[str, tuple[str, ...]]] = {
+    "DISABLED_ACCOUNT": ("inactive_account", ()),
+    "IDENTITY_NOT_REGISTERED": ("unknown_account", ("id",)),
+    "OAUTH_HANDSHAKE_ERROR": ("provider_error", ("exerror", "exdesc")),
+}
 #: Where one of these is right, the view sends a message and does nothing else.
 _SENDING = frozenset({"forgot_password_form", "username_recovery_form", "passwordless_login_form"})
 
@@ -80,6 +88,7 @@ def _read_rescue(response: Response) -> Fields | None:
 
 def _read_reset(response: Response) -> Fields | None:
     """Read a reset of a password: the link was right or wrong, then the new password."""
+    join_link((request.view_args or {}).get("token"))
     fields: Fields = {"event": "password_reset", "method": "magic_link"}
     checked = seen_in_request().forms.get("reset_password_form")
     if checked is not None:
@@ -95,6 +104,7 @@ def _read_reset(response: Response) -> Fields | None:
 
 def _read_login_link(response: Response) -> Fields | None:
     """Read a visit by the link of a passwordless sign-in."""
+    join_link((request.view_args or {}).get("token"))
     if seen_in_request().is_signed_in or user_before() is not None:
         return None
     reason = _find_fault("login", "LOGIN_WITHIN") or "unknown_account"
@@ -117,11 +127,29 @@ def _read_passkey(response: Response) -> Fields | None:
 
 
 def _read_provider(response: Response) -> Fields | None:
-    """Read the way back from an OAuth provider; why it failed is told only to the visitor."""
+    """Read the way back from an OAuth provider."""
     if seen_in_request().is_signed_in:
         return None
-    method = f"oauth:{(request.view_args or {}).get('name')}"
-    return {"outcome": "challenge" if "tf_user_id" in session else "failure", "method": method}
+    fields: Fields = {"method": f"oauth:{(request.view_args or {}).get('name')}"}
+    if "tf_user_id" in session:
+        return fields | {"outcome": "challenge"}
+    return fields | {"outcome": "failure", "reason": _find_told(response)}
+
+
+def _find_told(response: Response) -> str | None:
+    """Find the reason in what the visitor is told on the next page: there is no form that would know it."""
+    from flask_security.utils import get_message
+
+    if response.status_code >= 400:
+        return None
+    told = [str(text) for _, text in session.get("_flashes", ())][-1:]
+    told += [text for _, text in parse_qsl(urlsplit(response.location or "").query)]
+    for key, (reason, names) in _TOLD.items():
+        parts = get_message(key, **dict.fromkeys(names, "\0"))[0].split("\0")
+        if any(re.fullmatch("(?s:.*)".join(map(re.escape, parts)), text) for text in told):
+            return reason
+    # What is left are the words that the host's is_locked has found.
+    return "locked_account" if told else None
 
 
 def _find_fault(serializer: str, within: str) -> str | None:

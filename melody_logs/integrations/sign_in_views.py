@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +30,7 @@ _NAME = "_melody_logs_watched"
 
 #: The name of a field, several of which the first that is filled in counts, or a function.
 Reader = str | tuple[str, ...] | Callable[[], Any]
+Watcher = Callable[[Response], object]
 T = TypeVar("T")
 
 
@@ -84,47 +85,60 @@ class WatchedView:
 
 @dataclass(slots=True)
 class _Watched:
-    """What was seen of a request to a watched view: who was signed in before it, and whether it has been noted."""
+    """What was seen of a request: who was signed in before it, and whether it has been noted, or was refused."""
 
     user_before: Any = None
     is_noted: bool = False
 
 
-def install(app: Flask, recorder: Recorder, found: Mapping[str, View]) -> None:
+def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers: Iterable[Watcher]) -> None:
     """Hook into the requests of *app*; at each the view is looked up in the recorder's seams, then in *found*.
+
+    Each of the *watchers* gets the answer of each request once, after a watched view is noted; none may raise.
 
     Our hooks stand first in the lists, whenever ``init_app`` is called: so the first one runs before a hook of the host
     that signs somebody in or answers itself, and the others, which Flask runs in reverse, after all that add a fact.
     """
     asked: Mapping[str, View] = recorder.seams.watched_views
 
+    def find_view(current: Any) -> View | None:
+        endpoint = current.endpoint
+        view = asked.get(endpoint) or found.get(endpoint)
+        return view if view is not None and current.method in view.methods else None
+
     @guarded
     def begin() -> None:
         current = _current_request()
-        if _watched_view(asked, found, current) is None:
+        if find_view(current) is None:
             return
-        watched = _watched(current)
-        watched.user_before = _attempted(session_user, "the user before the request")
-        try:
-            recorder.require_log("sign-in")
-        except LogUnavailable:
-            # The host has been told so: the attempt is not noted as well.
-            watched.is_noted = True
-            raise
+        _watched(current).user_before = _attempted(session_user, "the user before the request")
+        require_log(recorder)
 
     def finish(response: Response) -> Response:
-        _finish(recorder, asked, found, response)
+        _finish(recorder, find_view, watchers, response)
         return response
 
     @guarded
     def finish_after_exception(error: BaseException | None) -> None:
-        _finish(recorder, asked, found, None if error is None else Response(status=_status_of(error)))
+        _finish(recorder, find_view, watchers, None if error is None else Response(status=_status_of(error)))
 
     if not any(map(recorder.settings.is_enabled, KINDS)):
         return
     app.before_request_funcs.setdefault(None, [])[:0] = [keep_flow, begin]
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
+
+
+def require_log(recorder: Recorder) -> None:
+    """Ask, before this request signs somebody in, whether that can be logged.
+
+    :raise LogUnavailable: if it cannot and the app fails closed. The host is told so: the attempt is not noted as well.
+    """
+    try:
+        recorder.require_log("sign-in")
+    except LogUnavailable:
+        _watched(_current_request()).is_noted = True
+        raise
 
 
 def _status_of(error: BaseException) -> int:
@@ -134,12 +148,6 @@ def _status_of(error: BaseException) -> int:
 def _current_request() -> Any:
     """Give the request itself: each look through Flask's proxy finds it anew, and every request of the host pays."""
     return request._get_current_object()  # type: ignore[attr-defined]
-
-
-def _watched_view(asked: Mapping[str, View], found: Mapping[str, View], current: Any) -> View | None:
-    endpoint = current.endpoint
-    view = asked.get(endpoint) or found.get(endpoint)
-    return view if view is not None and current.method in view.methods else None
 
 
 def _watched(current: Any) -> _Watched:
@@ -152,17 +160,19 @@ def _watched(current: Any) -> _Watched:
 
 @guarded
 def _finish(
-    recorder: Recorder, asked: Mapping[str, View], found: Mapping[str, View], response: Response | None
+    recorder: Recorder, find_view: Callable[[Any], View | None], watchers: Iterable[Watcher], response: Response | None
 ) -> None:
     try:
         if response is not None:
             current = _current_request()
-            view = _watched_view(asked, found, current)
-            if view is not None and not _watched(current).is_noted:
+            view = find_view(current)
+            if (view is not None or watchers) and not _watched(current).is_noted:
                 _watched(current).is_noted = True
-                fields = view.read(response)
+                fields = None if view is None else view.read(response)
                 if fields is not None:
                     recorder.note_sign_in(fields, only_missing=True)
+                for watch in watchers:
+                    watch(response)
         recorder.finish_request()
     except Exception:
         recorder.lose("sign-in")
@@ -193,8 +203,8 @@ def _read_outcome(view: WatchedView, response: Response) -> str:
 def _has_succeeded(view: WatchedView, response: Response) -> bool:
     if response.status_code >= 400:
         return False
-    user = session_user()
-    if user is not None and user != user_before():
+    user, before = session_user(), user_before()
+    if user != before and (user is None if view.event == "sign_out" else user is not None):
         return True
     location = redirects_to(response)
     if location is not None:

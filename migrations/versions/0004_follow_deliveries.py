@@ -1,5 +1,7 @@
 """Keep what providers report of a message, and find entries by the provider's id and by their flow."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -28,16 +30,12 @@ def upgrade() -> None:
         if "delivery" not in {column["name"] for column in inspector.get_columns(table, schema=_schema())}:
             op.add_column(table, sa.Column("delivery", LongText, nullable=True), schema=_schema())
     for table, name in INDEXED:
-        if _index(table, name) not in {index["name"] for index in inspector.get_indexes(table, schema=_schema())}:
-            filled = sa.text(f"{name} IS NOT NULL")
-            op.create_index(
-                *(_index(table, name), table, [name]),
-                schema=_schema(),
-                postgresql_where=filled,
-                sqlite_where=filled,
-            )
+        filled = sa.text(f"{name} IS NOT NULL")
+        _add_index(table, name, postgresql_where=filled, sqlite_where=filled)
     if not inspector.has_table(EARLY, schema=_schema()):
         _create_early_deliveries()
+    for name in ("provider_message_id", "recorded_at"):
+        _add_index(EARLY, name)
 
 
 def downgrade() -> None:
@@ -46,7 +44,7 @@ def downgrade() -> None:
     if inspector.has_table(EARLY, schema=_schema()):
         op.drop_table(EARLY)
     for table, name in INDEXED:
-        if _index(table, name) in {index["name"] for index in inspector.get_indexes(table, schema=_schema())}:
+        if _index(table, name) in _find_indexes(table):
             op.drop_index(_index(table, name), table, schema=_schema())
     for table in MESSAGES:
         if "delivery" in {column["name"] for column in inspector.get_columns(table, schema=_schema())}:
@@ -67,8 +65,15 @@ def _create_early_deliveries() -> None:
         sa.PrimaryKeyConstraint("id", name=f"pk_{EARLY}"),
         **TABLE_OPTIONS,
     )
-    for name in ("provider_message_id", "recorded_at"):
-        op.create_index(f"ix_{EARLY}_{name}", EARLY, [name])
+
+
+def _add_index(table: str, name: str, **options: Any) -> None:
+    if _index(table, name) not in _find_indexes(table):
+        op.create_index(_index(table, name), table, [name], schema=_schema(), **options)
+
+
+def _find_indexes(table: str) -> set[str | None]:
+    return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table, schema=_schema())}
 
 
 def _index(table: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from flask import Flask
@@ -151,6 +152,9 @@ class SecurityHost:
             self.db.session.remove()
             self.db.engine.dispose()
         close_host(self.app)
+
+
+MakeSecured = Callable[..., SecurityHost]
 
 
 def _make_store(db: Any) -> Any:

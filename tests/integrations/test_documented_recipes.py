@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask, g, redirect, request
-from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, get_jwt_identity, jwt_required
+from flask import Flask, g, redirect, request, session
+from flask_httpauth import HTTPBasicAuth
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, jwt_required
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 from flask_mail import Mail
 
@@ -16,6 +18,7 @@ from melody_logs.demo.catcher import Catcher
 from melody_logs.state import state_of
 from tests.docs import fenced, page
 from tests.hosts import close_host, make_host
+from tests.integrations.oauth_client import add_client, ask_provider
 from tests.integrations.security_host import ANN, SecurityHost
 from tests.servers.processes import free_port
 from tests.storage.rows import read_all
@@ -112,30 +115,95 @@ def test_flask_jwt_extended(host: tuple[Flask, MelodyLogs]) -> None:
     app.config["JWT_SECRET_KEY"] = "a key for tests that is long enough"
     JWTManager(app)
 
-    @app.post("/token", endpoint="auth.token")
-    def token() -> Any:
+    @app.post("/login", endpoint="auth.login")
+    def login() -> Any:
         if request.get_json()["password"] != "right":
             return {"msg": "wrong"}, 401
-        g.user_id = 7
         return {"access": create_access_token("7"), "refresh": create_refresh_token("7")}
 
     @app.post("/refresh", endpoint="auth.refresh")
     @jwt_required(refresh=True)
     def refresh() -> Any:
-        g.user_id = int(get_jwt_identity())
         return {"access": create_access_token("7")}
 
+    app.add_url_rule("/logout", "auth.logout", jwt_required()(lambda: ""), methods=["POST"])
     follow_recipe("Flask-JWT-Extended", logs=logs)
     client = app.test_client()
-    client.post("/token", json={"email": ADDRESS, "password": "wrong"})
-    answer: Any = client.post("/token", json={"email": ADDRESS, "password": "right"}).json
-    client.post("/refresh", headers={"Authorization": f"Bearer {answer['refresh']}"})
-    client.post("/refresh", headers={"Authorization": f"Bearer {answer['access']}"})
+    client.post("/login", json={"email": ADDRESS, "password": "wrong"})
+    answer: Any = client.post("/login", json={"email": ADDRESS, "password": "right"}).json
+    for path, token in (("refresh", "refresh"), ("refresh", "access"), ("logout", "access")):
+        client.post(f"/{path}", headers={"Authorization": f"Bearer {answer[token]}"})
     assert [(row.event, row.outcome, row.user_id, row.method) for row in read_rows(app, "sign-in")] == [
         ("sign_in", "failure", None, "password"),
         ("sign_in", "success", "7", "password"),
         ("token_refresh", "success", "7", "token"),
         ("token_refresh", "failure", None, "token"),
+        ("sign_out", "success", "7", "token"),
+    ]
+
+
+def test_authlib(host: tuple[Flask, MelodyLogs], provider_url: str) -> None:
+    app, logs = host
+    follow_recipe("Authlib", logs=logs)
+
+    def sign(token: Any) -> Any:
+        if "refused" in request.args:
+            g.reason = "inactive_account"
+        else:
+            session["account"] = token["userinfo"]["sub"]
+        return redirect("/")
+
+    add_client(app, provider_url, sign)
+    for query in ("", "&refused=1"):
+        client = app.test_client()
+        client.get(ask_provider(client) + query)
+    assert [(row.outcome, row.reason, row.user_id, row.method) for row in read_rows(app, "sign-in")] == [
+        ("success", None, "subject-1", "oauth:acme"),
+        ("failure", "inactive_account", None, "oauth:acme"),
+    ]
+
+
+def test_flask_httpauth(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    auth = HTTPBasicAuth()
+    ann = SimpleNamespace(key="k7", email=ADDRESS, has_password=lambda password: password == "right")
+    follow_recipe("Flask-HTTPAuth", logs=logs, auth=auth, accounts={ADDRESS: ann})
+    for endpoint in ("api.things", "api.token"):
+        app.add_url_rule(f"/{endpoint}", endpoint, auth.login_required(lambda: ""))
+    client = app.test_client()
+    client.get("/api.things", auth=("ben@example.org", "right"))
+    for path, password in (("api.things", "wrong"), *[("api.things", "right")] * 2, *[("api.token", "right")] * 2):
+        client.get(f"/{path}", auth=(ADDRESS, password))
+    assert [(row.outcome, row.reason, row.user_id, row.endpoint) for row in read_rows(app, "sign-in")] == [
+        ("failure", "unknown_account", None, "api.things"),
+        ("failure", "wrong_password", None, "api.things"),
+        ("success", None, "k7", "api.things"),
+        ("success", None, "k7", "api.token"),
+        ("success", None, "k7", "api.token"),
+    ]
+
+
+def test_own_sessions(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+    follow_recipe("Your own sessions", logs=logs)
+
+    @app.post("/login")
+    def login() -> Any:
+        if request.form["password"] != "right":
+            g.reason = "locked_account"
+            return "<form>"
+        session["user_id"] = 7
+        return redirect("/")
+
+    app.add_url_rule("/logout", "logout", lambda: str(session.pop("user_id")), methods=["POST"])
+    client = app.test_client()
+    for password in ("wrong", "right"):
+        client.post("/login", data={"email": ADDRESS, "password": password})
+    client.post("/logout")
+    assert [(row.event, row.outcome, row.reason, row.user_id) for row in read_rows(app, "sign-in")] == [
+        ("sign_in", "failure", "locked_account", None),
+        ("sign_in", "success", None, "7"),
+        ("sign_out", "success", None, "7"),
     ]
 
 

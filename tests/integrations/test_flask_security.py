@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
 from flask_login import login_user
-from flask_security import Security, uia_email_mapper, uia_phone_mapper
+from flask_security import FsOAuthProvider, Security, uia_email_mapper, uia_phone_mapper
 from sqlalchemy import event
 
 from melody_logs import MelodyLogs
 from melody_logs.integrations import FlaskSecurity
 from melody_logs.state import state_of
 from tests.hosts import make_host
-from tests.integrations.security_host import ANN, NUMBER, PASSWORD, SecurityHost
+from tests.integrations.security_host import ANN, PASSWORD, MakeSecured, TextSender
 
 #: What Flask-Security does itself, and what it is about to leave out.
 pytestmark = [
@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The passwordless feature was deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The auto-login after successful:DeprecationWarning"),
 ]
-Make = Callable[..., SecurityHost]
 NOBODY = "nobody@example.org"
 SIGNED_IN = ("sign_in", "success", None, "password", ANN, "1")
 TWO_FACTOR = {"TWO_FACTOR": True, "TWO_FACTOR_RESCUE_EMAIL": True, "MULTI_FACTOR_RECOVERY_CODES": True}
@@ -36,24 +35,12 @@ IDENTITIES = {
 }
 
 
-@pytest.fixture
-def make() -> Iterator[Make]:
-    """A function that makes a host with the features of Flask-Security that it names."""
-    hosts = []
-
-    def make_one(logs: MelodyLogs | None = None, *, auto_integrate: bool = True, **features: Any) -> SecurityHost:
-        hosts.append(SecurityHost(features, logs, MELODY_LOGS_AUTO_INTEGRATE=auto_integrate))
-        return hosts[-1]
-
-    yield make_one
-    for host in hosts:
-        host.close()
-
-
 @pytest.mark.parametrize("answer", ["form", "json"])
 @pytest.mark.parametrize("generic", [False, True])
-def test_each_sign_in_is_one_row_with_its_outcome_and_reason(make: Make, answer: str, generic: bool) -> None:
-    host = make(RETURN_GENERIC_RESPONSES=generic)
+def test_each_sign_in_is_one_row_with_its_outcome_and_reason(
+    make_secured: MakeSecured, answer: str, generic: bool
+) -> None:
+    host = make_secured(RETURN_GENERIC_RESPONSES=generic)
     tries = [(ANN, "wrong password"), (NOBODY, PASSWORD), ("idle@example.org", PASSWORD), (ANN, PASSWORD)]
     for email, password in tries:
         host.client.post("/login", **{"data" if answer == "form" else "json": {"email": email, "password": password}})
@@ -68,11 +55,12 @@ def test_each_sign_in_is_one_row_with_its_outcome_and_reason(make: Make, answer:
         ("sign_out", "success", None, None, ANN, "1"),
     ]
     assert host.rows()[3].user_id_is_integer
-    assert list(state_of(host.app).integrations) == ["flask-security"]
+    connected = state_of(host.app).integrations
+    assert "flask-security" in connected and "flask-login" not in connected
 
 
-def test_an_account_that_the_host_has_locked_says_so(make: Make) -> None:
-    host = make()
+def test_an_account_that_the_host_has_locked_says_so(make_secured: MakeSecured) -> None:
+    host = make_secured()
 
     def is_locked(user: Any, form_error: list[str]) -> bool:
         form_error.append("Come back tomorrow")
@@ -87,8 +75,8 @@ def test_an_account_that_the_host_has_locked_says_so(make: Make) -> None:
     ]
 
 
-def test_an_account_that_is_not_confirmed_says_so_and_its_confirmation_signs_it_in(make: Make) -> None:
-    host = make(CONFIRMABLE=True, AUTO_LOGIN_AFTER_CONFIRM=True)
+def test_an_account_that_is_not_confirmed_says_so_and_its_confirmation_signs_it_in(make_secured: MakeSecured) -> None:
+    host = make_secured(CONFIRMABLE=True, AUTO_LOGIN_AFTER_CONFIRM=True)
     host.sign_in()
     host.client.post("/confirm", data={"email": ANN})
     host.client.get(host.read_link("/confirm/"))
@@ -102,8 +90,8 @@ def test_an_account_that_is_not_confirmed_says_so_and_its_confirmation_signs_it_
     )  # fmt: skip
 
 
-def test_what_is_refused_before_the_form_is_checked_is_a_failure(make: Make) -> None:
-    host = make()
+def test_what_is_refused_before_the_form_is_checked_is_a_failure(make_secured: MakeSecured) -> None:
+    host = make_secured()
     answers = iter([429, 400])
     host.app.before_request(lambda: ("no", next(answers)))
     host.sign_in()
@@ -114,10 +102,10 @@ def test_what_is_refused_before_the_form_is_checked_is_a_failure(make: Make) -> 
     ]
 
 
-def test_a_sign_in_asks_the_database_nothing_more(make: Make) -> None:
+def test_a_sign_in_asks_the_database_nothing_more(make_secured: MakeSecured) -> None:
     counts = []
     for is_automatic in (False, True):
-        host = make(auto_integrate=is_automatic)
+        host = make_secured(config={"MELODY_LOGS_AUTO_INTEGRATE": is_automatic})
         statements: list[Any] = []
         with host.app.app_context():
             event.listen(host.db.engine, "before_cursor_execute", lambda *given, seen=statements: seen.append(given))
@@ -128,190 +116,53 @@ def test_a_sign_in_asks_the_database_nothing_more(make: Make) -> None:
     assert [rows for _, rows in counts] == [0, 3]
 
 
-@pytest.mark.parametrize(("way", "method"), [("authenticator", "otp"), ("sms", "sms_code"), ("email", "email_code")])
-def test_a_second_factor_is_a_challenge_and_each_try_at_it_a_row(make: Make, way: str, method: str) -> None:
-    host = make(**TWO_FACTOR)
-    host.set_up_second_factor(way)
-    host.sign_in()
-    for code in ("", "000000", host.make_code() if way == "authenticator" else host.read_code()):
-        host.client.post("/tf-validate", data={"code": code})
+def test_providers_say_yes_or_no(make_secured: MakeSecured, serve: Callable[[Flask], str]) -> None:
+    provider = Flask("provider")
+    emails = iter([ANN, NOBODY, "idle@example.org"])
+    provider.add_url_rule(
+        "/token",
+        view_func=lambda: {"access_token": "a token", "token_type": "bearer", "email": next(emails)},
+        methods=["POST"],
+    )
+    host = make_secured(OAUTH_ENABLE=True, OAUTH_BUILTIN_PROVIDERS=[])
+    address = serve(provider)
+    places = {"authorize_url": f"{address}/authorize", "access_token_url": f"{address}/token"}
+    glue: Any = host.security.oauthglue
+    glue.register_provider_ext(
+        FsOAuthProvider(
+            "local",
+            places | {"client_id": "us", "client_secret": "key"},
+            lambda oauth, token: ("email", token["email"]),
+        )
+    )
+    for _ in range(3):
+        client = host.app.test_client()
+        there = client.post("/login/oauthstart/local").location
+        state = parse_qs(urlsplit(there).query)["state"][0]
+        client.get(f"/login/oauthresponse/local?code=0&state={state}")
+    client.get("/login/oauthresponse/local?code=0&state=forged")
     assert host.told() == [
-        ("sign_in", "challenge", None, "password", ANN, "1"),
-        ("sign_in", "failure", "missing_code", method, ANN, "1"),
-        ("sign_in", "failure", "wrong_code", method, ANN, "1"),
-        ("sign_in", "success", None, method, ANN, "1"),
+        ("sign_in", "success", None, "oauth:local", ANN, "1"),
+        ("sign_in", "failure", "unknown_account", "oauth:local", None, None),
+        ("sign_in", "failure", "inactive_account", "oauth:local", None, None),
+        ("sign_in", "failure", "state_mismatch", "oauth:local", None, None),
     ]
 
 
-def test_a_second_factor_that_is_set_up_in_the_sign_in_completes_it(make: Make) -> None:
-    host = make(**TWO_FACTOR, TWO_FACTOR_REQUIRED=True)
-    host.sign_in()
-    host.client.post("/tf-setup", data={"setup": "email"})
-    host.client.post("/tf-validate", data={"code": host.read_code()})
-    # Who is signed in and changes the factor signs in to nothing.
-    host.client.post("/tf-setup", data={"setup": "sms", "phone": NUMBER})
-    host.client.post("/tf-validate", data={"code": "000000"})
-    assert host.told() == [
-        ("sign_in", "challenge", None, "password", ANN, "1"),
-        ("sign_in", "success", None, "email_code", ANN, "1"),
-    ]
+def test_an_app_that_fails_closed_signs_nobody_in_without_a_log(make_secured: MakeSecured) -> None:
+    host = make_secured(config={"MELODY_LOGS_ON_FAILURE": "fail_closed", "TESTING": False}, **TWO_FACTOR)
+    host.set_up_second_factor("sms")
+    folder = state_of(host.app).spool.directory
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("no folder")
+    assert host.sign_in().status_code == 503
+    assert TextSender.messages == []
+    with host.client.session_transaction() as session:
+        assert "tf_user_id" not in session
 
 
-def test_a_code_that_cannot_be_sent_is_a_failure_of_the_provider(make: Make) -> None:
-    host = make(**TWO_FACTOR)
-    host.set_up_second_factor("email")
-    host.outbox.is_down = True
-    host.sign_in()
-    assert host.told() == [("sign_in", "failure", "provider_error", "password", ANN, "1")]
-    assert [(row.status, row.purpose) for row in host.rows("email")] == [("failed", "mfa")]
-
-
-def test_recovery_codes_and_the_way_to_lose_a_factor_are_recorded(make: Make) -> None:
-    host = make(**TWO_FACTOR)
-    host.sign_in()
-    host.client.post("/mf-recovery-codes", data={"generate_new_codes": True})
-    host.client.post("/logout")
-    host.set_up_second_factor("authenticator")
-    host.sign_in()
-    host.client.post("/tf-rescue", data={"help_setup": "email"})
-    with host.app.app_context():
-        code = host.store.find_user(email=ANN).mf_recovery_codes[0]
-    for tried in ("", "no such code", code):
-        host.client.post("/mf-recovery", data={"code": tried})
-    assert host.told()[1:2] + host.told()[3:] == [
-        ("recovery", "success", None, "recovery_code", ANN, "1"),
-        ("sign_in", "challenge", None, "password", ANN, "1"),
-        ("recovery", "challenge", None, "email_code", ANN, "1"),
-        ("sign_in", "failure", "missing_code", "recovery_code", ANN, "1"),
-        ("sign_in", "failure", "wrong_code", "recovery_code", ANN, "1"),
-        ("sign_in", "success", None, "recovery_code", ANN, "1"),
-    ]
-
-
-def test_a_forgotten_password_is_a_recovery_and_then_a_reset(make: Make) -> None:
-    host = make(RECOVERABLE=True)
-    for email in (NOBODY, "idle@example.org", ANN):
-        host.client.post("/reset", data={"email": email})
-    link = host.read_link("/reset/")
-    host.client.get(link)
-    host.client.post(link, data={"password": "short", "password_confirm": "short"})
-    host.client.post(link, data={"password": "another password", "password_confirm": "another password"})
-    host.client.post(link, data={"password": "another password", "password_confirm": "another password"})
-    host.client.get(link)
-    host.client.get("/reset/no-such-token")
-    assert host.told() == [
-        ("recovery", "failure", "unknown_account", "magic_link", NOBODY, None),
-        ("recovery", "failure", "inactive_account", "magic_link", "idle@example.org", "2"),
-        ("recovery", "success", None, "magic_link", ANN, "1"),
-        ("password_reset", "failure", "password_refused", "magic_link", ANN, "1"),
-        ("password_reset", "success", None, "magic_link", ANN, "1"),
-        ("password_reset", "failure", "expired_code", "magic_link", None, None),
-        ("password_reset", "failure", "expired_code", "magic_link", None, None),
-        ("password_reset", "failure", "wrong_code", "magic_link", None, None),
-    ]
-
-
-def test_a_reset_that_signs_in_is_two_rows_and_an_old_link_says_so(make: Make) -> None:
-    host = make(RECOVERABLE=True, AUTO_LOGIN_AFTER_RESET=True)
-    host.client.post("/reset", data={"email": ANN})
-    link = host.read_link("/reset/")
-    host.app.config["SECURITY_RESET_PASSWORD_WITHIN"] = timedelta(seconds=-1)
-    host.client.get(link)
-    host.app.config["SECURITY_RESET_PASSWORD_WITHIN"] = timedelta(days=1)
-    host.client.post(link, json={"password": "another password", "password_confirm": "another password"})
-    assert [(row.event, row.outcome, row.reason, row.method) for row in host.rows()[1:]] == [
-        ("password_reset", "failure", "expired_code", "magic_link"),
-        ("password_reset", "success", None, "magic_link"),
-        ("sign_in", "success", None, "password_reset"),
-    ]
-
-
-def test_a_recovery_whose_mail_cannot_be_sent_is_a_failure_of_the_provider(make: Make) -> None:
-    host = make(RECOVERABLE=True)
-    host.outbox.is_down = True
-    host.app.config["PROPAGATE_EXCEPTIONS"] = False
-    assert host.client.post("/reset", data={"email": ANN}).status_code == 500
-    assert host.told() == [("recovery", "failure", "provider_error", "magic_link", ANN, "1")]
-    assert [row.status for row in host.rows("email")] == ["failed"]
-
-
-def test_a_changed_password_is_no_new_sign_in(make: Make) -> None:
-    host = make(CHANGEABLE=True)
-    host.client.post("/change", data={"password": PASSWORD, "new_password": "x", "new_password_confirm": "x"})
-    host.sign_in()
-    for old in ("wrong password", PASSWORD):
-        sent = {"password": old, "new_password": "another password", "new_password_confirm": "another password"}
-        host.client.post("/change", data=sent)
-    assert host.told() == [
-        SIGNED_IN,
-        ("password_change", "failure", "wrong_password", "password", ANN, "1"),
-        ("password_change", "success", None, "password", ANN, "1"),
-    ]
-    assert [row.purpose for row in host.rows("email")] == ["security_notice"]
-
-
-def test_who_proves_anew_who_they_are_signs_in_once_more(make: Make) -> None:
-    host = make()
-    host.sign_in()
-    for password in ("wrong password", PASSWORD):
-        host.client.post("/verify", data={"password": password})
-    assert host.told() == [SIGNED_IN, ("sign_in", "failure", "wrong_password", "password", ANN, "1"), SIGNED_IN]
-    assert host.rows()[1].endpoint == "security.verify"
-
-
-def test_links_instead_of_passwords_are_challenges_until_they_are_followed(make: Make) -> None:
-    host = make(PASSWORDLESS=True)
-    for email in (NOBODY, "idle@example.org", ANN):
-        host.client.post("/login", data={"email": email})
-    host.client.get("/login/no-such-token")
-    host.client.get(host.read_link("/login/"))
-    assert host.told() == [
-        ("sign_in", "failure", "unknown_account", "magic_link", NOBODY, None),
-        ("sign_in", "failure", "inactive_account", "magic_link", "idle@example.org", "2"),
-        ("sign_in", "challenge", None, "magic_link", ANN, "1"),
-        ("sign_in", "failure", "wrong_code", "magic_link", None, None),
-        ("sign_in", "success", None, "magic_link", ANN, "1"),
-    ]
-    (mail,) = host.rows("email")
-    assert (mail.purpose, mail.template) == ("magic_link", "security/email/login_instructions")
-
-
-def test_unified_sign_ins_tell_passwords_codes_and_links_apart(make: Make) -> None:
-    host = make(UNIFIED_SIGNIN=True, US_ENABLED_METHODS=["password", "email", "sms"], US_MFA_REQUIRED=[], **IDENTITIES)
-    with host.app.app_context():
-        user = host.store.find_user(email=ANN)
-        secrets = {way: host.security.totp_factory.generate_totp_secret() for way in ("email", "sms")}
-        for way, secret in secrets.items():
-            host.store.us_set(user, way, secret, NUMBER if way == "sms" else None)
-        host.db.session.commit()
-    for passcode in ("wrong password", "000000", "", PASSWORD):
-        host.client.post("/us-signin", data={"identity": ANN, "passcode": passcode})
-    host.client.post("/logout")
-    host.client.post("/us-signin", json={"identity": NOBODY, "passcode": PASSWORD})
-    host.client.post("/us-signin/send-code", data={"identity": ANN, "chosen_method": "email"})
-    link = host.read_link("/us-verify-link")
-    host.client.get(f"{link[:-6]}000000")
-    host.client.get(link)
-    host.client.post("/logout")
-    host.client.post("/us-signin/send-code", json={"identity": ANN, "chosen_method": "sms"})
-    host.client.post("/us-signin", json={"identity": ANN, "passcode": host.read_code()})
-    assert [entry for entry in host.told() if entry[0] == "sign_in"] == [
-        ("sign_in", "failure", "wrong_password", "password", ANN, "1"),
-        ("sign_in", "failure", "wrong_code", None, ANN, "1"),
-        ("sign_in", "failure", "missing_code", "password", ANN, "1"),
-        SIGNED_IN,
-        ("sign_in", "failure", "unknown_account", "password", NOBODY, None),
-        ("sign_in", "challenge", None, "email_code", ANN, "1"),
-        ("sign_in", "failure", "wrong_code", "magic_link", ANN, "1"),
-        ("sign_in", "success", None, "magic_link", ANN, "1"),
-        ("sign_in", "challenge", None, "sms_code", ANN, "1"),
-        ("sign_in", "success", None, "sms_code", ANN, "1"),
-    ]
-    assert [row.purpose for row in (*host.rows("email"), *host.rows("sms"))] == ["magic_link", "sign_in_code"]
-
-
-def test_tokens_are_no_sign_ins_but_their_renewal_is_an_event(make: Make) -> None:
-    host = make(REFRESH_TOKEN=True, REFRESH_TOKEN_COOKIE_NAME=None)
+def test_tokens_are_no_sign_ins_but_their_renewal_is_an_event(make_secured: MakeSecured) -> None:
+    host = make_secured(REFRESH_TOKEN=True, REFRESH_TOKEN_COOKIE_NAME=None)
     answer: Any = host.client.post("/login?include_auth_token", json={"email": ANN, "password": PASSWORD}).json
     tokens: dict[str, str] = answer["response"]["user"]
     host.client.post("/logout")
@@ -327,8 +178,8 @@ def test_tokens_are_no_sign_ins_but_their_renewal_is_an_event(make: Make) -> Non
     ]
 
 
-def test_registering_and_a_view_that_calls_flask_login_itself_sign_in(make: Make) -> None:
-    host = make(REGISTERABLE=True, SEND_REGISTER_EMAIL=True)
+def test_registering_and_a_view_that_calls_flask_login_itself_sign_in(make_secured: MakeSecured) -> None:
+    host = make_secured(REGISTERABLE=True, SEND_REGISTER_EMAIL=True)
 
     @host.app.post("/enter")
     def enter() -> str:
@@ -344,25 +195,25 @@ def test_registering_and_a_view_that_calls_flask_login_itself_sign_in(make: Make
     assert [row.purpose for row in host.rows("email")] == ["welcome"]
 
 
-def test_it_is_connected_when_asked_for_before_the_extension_is_there(make: Make) -> None:
+def test_it_is_connected_when_asked_for_before_the_extension_is_there(make_secured: MakeSecured) -> None:
     logs = MelodyLogs()
     logs.use(FlaskSecurity())
-    host = make(logs)
+    host = make_secured(logs)
     host.sign_in("wrong password")
     assert [row.reason for row in host.rows()] == ["wrong_password"]
-    assert state_of(host.app).found_integrations == set()
+    assert "flask-security" not in state_of(host.app).found_integrations
 
 
-def test_two_apps_are_told_apart(make: Make) -> None:
-    first, second = make(), make()
+def test_two_apps_are_told_apart(make_secured: MakeSecured) -> None:
+    first, second = make_secured(), make_secured()
     first.sign_in("wrong password")
     second.sign_in()
     assert [row.outcome for row in first.rows()] == ["failure"]
     assert [row.outcome for row in second.rows()] == ["success"]
 
 
-def test_a_host_without_the_sign_in_log_is_left_as_it_is(make: Make) -> None:
-    host = make()
+def test_a_host_without_the_sign_in_log_is_left_as_it_is(make_secured: MakeSecured) -> None:
+    host = make_secured()
     bare = Flask("bare")
     bare.config.update(SECRET_KEY="test", SECURITY_PASSWORD_SALT="salt")
     Security(bare, host.store)
@@ -378,8 +229,8 @@ def test_a_host_without_the_sign_in_log_is_left_as_it_is(make: Make) -> None:
     state_of(app).database.close()
 
 
-def test_flows_without_a_trace_are_named(make: Make) -> None:
-    host = make(API_ENABLED_METHODS=["session", "basic"])
+def test_flows_without_a_trace_are_named(make_secured: MakeSecured) -> None:
+    host = make_secured(API_ENABLED_METHODS=["session", "basic"])
     host.client.get("/login")
     mail, basic = FlaskSecurity().find_gaps(host.app)
     assert "emails of Flask-Security leave no trace" in mail

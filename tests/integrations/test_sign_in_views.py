@@ -257,7 +257,8 @@ def test_host_without_a_secret_key_keeps_the_attempt_without_its_hash() -> None:
     close_host(app)
 
 
-def test_signing_out_names_who_was_signed_in(host: tuple[Flask, MelodyLogs]) -> None:
+@pytest.mark.parametrize("answer", [Response("", 302, {"Location": "/"}), "<p>Goodbye"])
+def test_signing_out_names_who_was_signed_in(host: tuple[Flask, MelodyLogs], answer: Any) -> None:
     app, logs = host
     add_login_view(app)
 
@@ -265,7 +266,7 @@ def test_signing_out_names_who_was_signed_in(host: tuple[Flask, MelodyLogs]) -> 
     def logout() -> Any:
         session.clear()
         flash("bye")
-        return redirect("/")
+        return answer
 
     logs.watch_sign_in("auth.login")
     logs.watch_sign_in("logout", event="sign_out", method=None)
