@@ -72,6 +72,10 @@ class FlaskHTTPAuth(Integration):
         wrap_once(HTTPDigestAuth, "authenticate", _watch("password", answers_bool=True))
         wrap_once(HTTPTokenAuth, "authenticate", _watch("token"))
 
+    def covers(self, app: Flask, endpoint: str) -> bool:
+        """Say whether *endpoint* is named."""
+        return endpoint in self.endpoints
+
     def find_gaps(self, app: Flask) -> Iterable[str]:
         """Name endpoints that the app does not have."""
         for endpoint in sorted(self.endpoints - app.view_functions.keys()):

@@ -88,6 +88,10 @@ class FlaskJWTExtended(Integration):
 
         state.answer_watchers.append(judge)
 
+    def covers(self, app: Flask, endpoint: str) -> bool:
+        """Say whether *endpoint* is named, or its code makes tokens."""
+        return endpoint in self.endpoints | self.logout_endpoints or self.signs_in(app, endpoint)
+
     def find_gaps(self, app: Flask) -> Iterator[str]:
         """Name the failures and sign-outs that cannot be seen, and endpoints that the app does not have."""
         if self.name not in app.extensions:
