@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flask import Flask, Response, current_app, request, session
+from werkzeug.exceptions import BadRequestKeyError
 
 from ..recording.guard import guarded
 from ..recording.recorder import Recorder
@@ -187,7 +188,8 @@ def _reason_of(error: Exception) -> str:
     # Authlib's word where the request token of OAuth 1 is not the one that was kept; "denied" comes without it.
     if code == "oauth_error" and "denied" in request.args:
         return "access_denied"
-    if code in ("mismatching_state", "oauth_error"):
+    # Older versions look for the parameters without asking whether they are there.
+    if code in ("mismatching_state", "oauth_error") or isinstance(error, BadRequestKeyError):
         return "state_mismatch"
     # Whether they are joserfc's or, in older versions, Authlib's own.
     if any(base.__name__ == "JoseError" for base in type(error).__mro__):

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from werkzeug.wrappers import Response as BaseResponse
 
-CLIENT = ("client", "a secret of the client")
+CLIENT = ("client", "a-secret-of-the-client")
 
 
 @functools.cache
