@@ -1,4 +1,4 @@
-"""A JSON API with tokens of Flask-JWT-Extended. Run it: flask --app examples/jwt_api run
+"""A JSON API with tokens of Flask-JWT-Extended. Run it: flask --app examples/jwt_api.py run
 
 curl --json '{"email": "ann@example.org", "password": "correct horse"}' http://127.0.0.1:5000/login
 """

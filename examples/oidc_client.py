@@ -1,4 +1,4 @@
-"""Sign-in with an OpenID Connect provider, by Authlib. Run it: flask --app examples/oidc_client run
+"""Sign-in with an OpenID Connect provider, by Authlib. Run it: flask --app examples/oidc_client.py run
 
 It needs FLASK_PROVIDER_SERVER_METADATA_URL (https://…/.well-known/openid-configuration), FLASK_PROVIDER_CLIENT_ID and
 FLASK_PROVIDER_CLIENT_SECRET; register http://127.0.0.1:5000/callback there. FLASK_ADMIN is who may see the logs.

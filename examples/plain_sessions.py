@@ -1,4 +1,4 @@
-"""Flask's own sessions, and a mailed link to a new password. Run it: flask --app examples/plain_sessions run"""
+"""Flask's own sessions, and a mailed link to a new password. Run it: flask --app examples/plain_sessions.py run"""
 
 import secrets
 

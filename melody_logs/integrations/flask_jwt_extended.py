@@ -11,12 +11,11 @@ from flask import Flask, Response, request
 from ..recording.guard import guarded
 from ..recording.seams import read_user_id
 from ..state import State
+from .flask_login import IDENTITY_FIELDS
 from .integration import Integration
 from .jwt_tokens import INTEGRATION, Tokens, current_tokens, subject_of, watch_tokens
 from .sign_in_views import Reader, read_field
 
-#: The fields in which login forms and JSON bodies have the name, the likeliest first.
-IDENTITY_FIELDS = ("email", "username", "login", "identity")
 _MAKERS = frozenset({"create_access_token", "create_refresh_token"})
 #: Why a refresh token was refused, by the name of the library's exception.
 _REASONS = {
@@ -42,7 +41,7 @@ class FlaskJWTExtended(Integration):
     :param endpoint: the views that sign in, one or several, such as ``"auth.login"``.
     :param logout_endpoint: the views that revoke the token they are asked with, one or several.
     :param identity: the name of the form or JSON field, or a function that returns the identity as typed; by default
-        the first of ``email``, ``username``, ``login`` and ``identity``.
+        the first of ``email``, ``username``, ``login``, ``identity`` and ``user``.
     :param method: how users sign in at these views.
     :param outcome: gets the answer of a view that signs in, and returns a bool or one of the vocabulary's outcomes, or
         None: then it succeeded if a token was made and the answer is no error.
@@ -61,7 +60,7 @@ class FlaskJWTExtended(Integration):
         *,
         endpoint: str | Iterable[str] = (),
         logout_endpoint: str | Iterable[str] = (),
-        identity: Reader | None = None,
+        identity: Reader = IDENTITY_FIELDS,
         method: str | None = "password",
         outcome: Callable[[Response], Any] | None = None,
         reason: Callable[[Response], Any] | None = None,
@@ -199,9 +198,7 @@ def _has_tried(app: Flask, integration: FlaskJWTExtended, tokens: Tokens, respon
 
 @guarded
 def _read_typed(integration: FlaskJWTExtended) -> Any:
-    if integration.identity is not None:
-        return read_field(integration.identity)
-    return next((typed for name in IDENTITY_FIELDS if (typed := read_field(name))), None)
+    return read_field(integration.identity)
 
 
 def _read_outcome(integration: FlaskJWTExtended, tokens: Tokens, response: Response) -> str:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
-import httpx
-import pytest
-from flask import Flask
-
-from tests.integrations.example_apps import load_example, read_rows, written_in
+from tests.integrations.examples import Example
 
 
 def test_every_attempt_is_one_row_without_a_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apps: list[Flask], serve: Any
+    serve: Any,
 ) -> None:
-    app = load_example("jwt_api", tmp_path, monkeypatch)
-    apps.append(app)
-    with httpx.Client(base_url=serve(app)) as client:
+    with closing(Example("jwt_api", serve)) as example:
+        client = example.visitor
 
         def ask(path: str, token: str, method: str = "POST") -> int:
             return client.request(method, path, headers={"Authorization": f"Bearer {token}"}).status_code
@@ -33,17 +28,17 @@ def test_every_attempt_is_one_row_without_a_secret(
         assert [ask("/me", access, "GET"), ask("/me", "none", "GET")] == [200, 422]
         assert [ask("/refresh", refresh), ask("/refresh", access), ask("/logout", refresh)] == [200, 422, 204]
         assert [ask("/refresh", refresh), ask("/logout", refresh)] == [401, 401]
-    assert [(row.event, row.outcome, row.reason, row.identity, row.user_id) for row in read_rows(app)] == [
-        ("sign_in", "failure", "wrong_password", "ann@example.org", None),
-        ("sign_in", "failure", "unknown_account", "nobody@example.org", None),
-        ("sign_in", "failure", "locked_account", "ben@example.org", None),
-        ("sign_in", "failure", None, None, None),
-        ("sign_in", "success", None, "ann@example.org", "1"),
-        ("token_refresh", "success", None, None, "1"),
-        ("token_refresh", "failure", "wrong_token", None, None),
-        ("sign_out", "success", None, None, "1"),
-        ("token_refresh", "failure", "revoked_token", None, "1"),
-    ]
-    written = written_in(tmp_path)
-    for secret in (*access.split(".")[1:], *refresh.split(".")[1:], "wrong horse", "correct horse"):
-        assert secret.encode() not in written
+        assert [(row.event, row.outcome, row.reason, row.identity, row.user_id) for row in example.rows("sign-in")] == [
+            ("sign_in", "failure", "wrong_password", "ann@example.org", None),
+            ("sign_in", "failure", "unknown_account", "nobody@example.org", None),
+            ("sign_in", "failure", "locked_account", "ben@example.org", None),
+            ("sign_in", "failure", None, None, None),
+            ("sign_in", "success", None, "ann@example.org", "1"),
+            ("token_refresh", "success", None, None, "1"),
+            ("token_refresh", "failure", "wrong_token", None, None),
+            ("sign_out", "success", None, None, "1"),
+            ("token_refresh", "failure", "revoked_token", None, "1"),
+        ]
+        written = example.read_files()
+        for secret in (*access.split(".")[1:], *refresh.split(".")[1:], "wrong horse", "correct horse"):
+            assert secret.encode() not in written

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
-import httpx
 import pytest
-from flask import Flask
 
-from tests.integrations.example_apps import load_example, read_rows, written_in
+from tests.integrations.examples import Example
 
 
-def test_every_attempt_and_message_is_one_row_without_a_secret(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    apps: list[Flask],
-    serve: Any,
-) -> None:
-    app = load_example("plain_sessions", tmp_path, monkeypatch)
-    apps.append(app)
-    with httpx.Client(base_url=serve(app)) as client:
+def test_every_attempt_and_message_is_one_row_without_a_secret(capsys: pytest.CaptureFixture[str], serve: Any) -> None:
+    with closing(Example("plain_sessions", serve)) as example:
+        client = example.visitor
         for name, password in (("ann", "wrong horse"), ("nobody", "wrong horse"), ("ben", "correct horse")):
             client.post("/", data={"email": f"{name}@example.org", "password": password})
         for name in ("ann", "nobody"):
@@ -35,20 +26,20 @@ def test_every_attempt_and_message_is_one_row_without_a_secret(
         assert "Sign out" in answer.text
         assert client.get("/admin/logs/").status_code == 200
         client.post("/logout")
-    assert [(row.event, row.outcome, row.reason, row.identity) for row in read_rows(app)] == [
-        ("sign_in", "failure", "wrong_password", "ann@example.org"),
-        ("sign_in", "failure", "unknown_account", "nobody@example.org"),
-        ("sign_in", "failure", "locked_account", "ben@example.org"),
-        ("recovery", "success", None, "ann@example.org"),
-        ("recovery", "failure", "unknown_account", "nobody@example.org"),
-        ("password_reset", "success", None, "ann@example.org"),
-        ("password_reset", "failure", "wrong_code", None),
-        ("sign_in", "success", None, "ann@example.org"),
-        ("sign_out", "success", None, None),
-    ]
-    assert [row.user_id for row in read_rows(app)[-2:]] == ["ann@example.org"] * 2
-    (mail,) = read_rows(app, "email")
-    assert (mail.status, mail.purpose, mail.receiver) == ("sent", "password_reset", "ann@example.org")
-    written = written_in(tmp_path)
-    for secret in (link.rpartition("/")[2], "wrong horse", "correct horse", "battery staple"):
-        assert secret.encode() not in written
+        assert [(row.event, row.outcome, row.reason, row.identity) for row in example.rows("sign-in")] == [
+            ("sign_in", "failure", "wrong_password", "ann@example.org"),
+            ("sign_in", "failure", "unknown_account", "nobody@example.org"),
+            ("sign_in", "failure", "locked_account", "ben@example.org"),
+            ("recovery", "success", None, "ann@example.org"),
+            ("recovery", "failure", "unknown_account", "nobody@example.org"),
+            ("password_reset", "success", None, "ann@example.org"),
+            ("password_reset", "failure", "wrong_code", None),
+            ("sign_in", "success", None, "ann@example.org"),
+            ("sign_out", "success", None, None),
+        ]
+        assert [row.user_id for row in example.rows("sign-in")[-2:]] == ["ann@example.org"] * 2
+        (mail,) = example.rows("email")
+        assert (mail.status, mail.purpose, mail.receiver) == ("sent", "password_reset", "ann@example.org")
+        written = example.read_files()
+        for secret in (link.rpartition("/")[2], "wrong horse", "correct horse", "battery staple"):
+            assert secret.encode() not in written
