@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Flask, Response, current_app, request, session
+from flask import Flask, Response, current_app, has_request_context, request, session
 from werkzeug.exceptions import BadRequestKeyError
 
 from ..recording.guard import guarded
@@ -129,7 +129,8 @@ def _watch_redirect(original: Callable[..., Any]) -> Callable[..., Any]:
 def _watch_userinfo(original: Callable[..., Any]) -> Callable[..., Any]:
     def userinfo(client: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = _find_recorder()
-        if recorder is None or not hasattr(_current_request(), _NAME):
+        # A job of the host may ask for the profile, too, without a request.
+        if recorder is None or not has_request_context() or not hasattr(_current_request(), _NAME):
             return original(client, *args, **kwargs)
         try:
             found = original(client, *args, **kwargs)
