@@ -95,9 +95,6 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers:
     """Hook into the requests of *app*; at each the view is looked up in the recorder's seams, then in *found*.
 
     Each of the *watchers* gets the answer of each request once, after a watched view is noted; none may raise.
-
-    Our hooks stand first in the lists, whenever ``init_app`` is called: so the first one runs before a hook of the host
-    that signs somebody in or answers itself, and the others, which Flask runs in reverse, after all that add a fact.
     """
     asked: Mapping[str, View] = recorder.seams.watched_views
 
@@ -131,9 +128,18 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers:
 
     if not any(map(recorder.settings.is_enabled, KINDS)):
         return
-    app.before_request_funcs.setdefault(None, [])[:0] = [keep_flow, begin]
-    app.after_request_funcs.setdefault(None, []).insert(0, finish)
-    app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
+    _hook_first(app, [keep_flow, begin], finish, finish_after_exception)
+
+
+def _hook_first(app: Flask, before: list[Any], after: Any, teardown: Any) -> None:
+    """Put hooks before those of the host, whenever ``init_app`` is called.
+
+    So those before a request run before a hook of the host that signs somebody in or answers itself, and the others,
+    which Flask runs in reverse, after all that add a fact.
+    """
+    app.before_request_funcs.setdefault(None, [])[:0] = before
+    app.after_request_funcs.setdefault(None, []).insert(0, after)
+    app.teardown_request_funcs.setdefault(None, []).insert(0, teardown)
 
 
 def require_log(recorder: Recorder) -> None:
