@@ -132,11 +132,7 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers:
 
 
 def _hook_first(app: Flask, before: list[Any], after: Any, teardown: Any) -> None:
-    """Put hooks before those of the host, whenever ``init_app`` is called.
-
-    So those before a request run before a hook of the host that signs somebody in or answers itself, and the others,
-    which Flask runs in reverse, after all that add a fact.
-    """
+    """Put hooks first: before a host's that signs in or answers, and, as Flask reverses the others, after all facts."""
     app.before_request_funcs.setdefault(None, [])[:0] = before
     app.after_request_funcs.setdefault(None, []).insert(0, after)
     app.teardown_request_funcs.setdefault(None, []).insert(0, teardown)
@@ -197,14 +193,18 @@ def _attempted(read: Callable[[], T], what: str, *names: str) -> T | None:
         return None
 
 
+def ask_outcome(ask: Callable[[Response], Any] | None, response: Response) -> str | None:
+    """Ask the host how an attempt ended; None if it does not say, or in no word of the vocabulary."""
+    said = None if ask is None else _attempted(lambda: ask(response), 'the outcome at "%s"', str(request.endpoint))
+    if isinstance(said, bool):
+        return "success" if said else "failure"
+    return said if isinstance(said, str) and said in OUTCOMES else None
+
+
 def _read_outcome(view: WatchedView, response: Response) -> str:
-    if view.outcome is not None:
-        ask = view.outcome
-        said = _attempted(lambda: ask(response), 'the outcome at "%s"', view.endpoint)
-        if isinstance(said, str) and said in OUTCOMES:
-            return said
-        if isinstance(said, bool):
-            return "success" if said else "failure"
+    said = ask_outcome(view.outcome, response)
+    if said is not None:
+        return said
     succeeded = _attempted(lambda: _has_succeeded(view, response), 'the answer of "%s"', view.endpoint)
     return "success" if succeeded else "failure"
 
