@@ -13,7 +13,7 @@ from ..recording.guard import guarded
 from ..recording.recorder import Recorder
 from ..state import State
 from .integration import Integration, state_with
-from .sign_in_views import require_log, session_user
+from .sign_in_views import ask_outcome, require_log, session_user
 from .wrapping import wrap_once
 
 _NAME = "_melody_logs_oauth"
@@ -224,12 +224,8 @@ def _read_user_id(integration: Authlib) -> Any:
 
 
 def _read_outcome(integration: Authlib, exchange: _Exchange, response: Response) -> str:
-    said = guarded(integration.outcome)(response) if integration.outcome is not None else None
-    if isinstance(said, str):
-        return said
-    if said is None:
-        said = _has_succeeded(exchange, response)
-    return "success" if said else "failure"
+    said = ask_outcome(integration.outcome, response)
+    return said or ("success" if _has_succeeded(exchange, response) else "failure")
 
 
 def _has_succeeded(exchange: _Exchange, response: Response) -> bool:
