@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from flask import Flask, Response, current_app, has_request_context, request, session
 from werkzeug.exceptions import BadRequestKeyError
 
-from ..recording.guard import guarded
+from ..recording.guard import ask_host, guarded
 from ..recording.recorder import Recorder
 from ..state import State
 from .integration import Integration, state_with
@@ -214,7 +214,7 @@ def _judge(state: State, response: Response) -> None:
     if outcome == "success":
         fields["user_id"] = _read_user_id(integration)
     elif integration.reason is not None:
-        fields["reason"] = guarded(integration.reason)(response)
+        fields["reason"] = ask_host(integration.reason, response)
     state.recorder.note_sign_in(fields, only_missing=True)
 
 

@@ -13,7 +13,7 @@ from flask import Flask, request, session
 from ..log_unavailable import LogUnavailable
 from ..recording.addresses import canonical_address
 from ..recording.flood import network_of
-from ..recording.guard import guarded
+from ..recording.guard import ask_host, guarded
 from ..recording.seams import read_user_id
 from ..state import State
 from .integration import Integration, state_with
@@ -196,6 +196,6 @@ def _name_user(integration: FlaskHTTPAuth, credentials: Any, user: Any) -> dict[
 
 def _read_user_id(integration: FlaskHTTPAuth, user: Any) -> Any:
     if integration.user_id is not None:
-        return guarded(integration.user_id)(user)
+        return ask_host(integration.user_id, user)
     found = user.get("id") if isinstance(user, dict) else getattr(user, "id", None)
     return read_user_id(found) if isinstance(found, int | str | UUID) and not isinstance(found, bool) else None

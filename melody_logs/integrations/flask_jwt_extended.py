@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from flask import Flask, Response, request
 
-from ..recording.guard import guarded
+from ..recording.guard import ask_host, guarded
 from ..recording.seams import read_user_id
 from ..state import State
 from .flask_login import IDENTITY_FIELDS
@@ -185,7 +185,7 @@ def _sign_in(app: Flask, integration: FlaskJWTExtended, tokens: Tokens, response
     fields = {"outcome": outcome, "method": integration.method, "identity": _read_typed(integration)}
     if outcome == "success":
         return fields | {"user_id": read_user_id(tokens.subject)}
-    said = guarded(integration.reason)(response) if integration.reason is not None else None
+    said = ask_host(integration.reason, response) if integration.reason is not None else None
     return fields | {"reason": "rate_limited" if said is None and response.status_code == 429 else said}
 
 

@@ -11,6 +11,8 @@ from .losses import SparseLog
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: One for all: such a function fails at each attempt.
+_HOST_FAULTS = SparseLog()
 
 
 def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
@@ -32,3 +34,18 @@ def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
             return None
 
     return call
+
+
+def ask_host(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Call a function of the host for a fact; what it raises is logged, a line a minute at most, and gives None.
+
+    :raise LogUnavailable: if that is what it raises.
+    """
+    try:
+        return function(*args, **kwargs)
+    except LogUnavailable:
+        raise
+    except Exception:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        _HOST_FAULTS.warn(f"{name} failed; the attempt is recorded without it", with_traceback=True)
+        return None

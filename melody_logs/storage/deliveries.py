@@ -23,7 +23,7 @@ EARLY_KEPT = timedelta(days=3)
 #: So many reports wait at most: the oldest give way.
 MOST_EARLY = 100_000
 _IDS_A_QUERY = 250
-_MOST_ROWS_A_QUERY = 2_000
+_MOST_ROWS_A_QUERY = 20_000
 _SWEEP_ROWS = 1_000
 #: What a host may call the provider of a message whose reports come from another place: a protocol is none.
 _UNNAMED = (None, "", "smtp")
