@@ -11,6 +11,7 @@ from flask import Flask
 from playwright.sync_api import expect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from melody_logs.integrations import FlaskSecurity
 from melody_logs.state import state_of
 from melody_logs.storage.progress import note_heartbeat
 from tests.admin.test_accessibility import assert_accessible
@@ -53,7 +54,8 @@ def test_command_says_what_leaves_no_trace(app: Flask) -> None:
     assert 'POST /login ("auth.login") looks like a sign-in and leaves no trace' in result.output
     assert 'do:   logs.watch_sign_in("auth.login")' in result.output
     report = json.loads(run(app, "doctor", "--json").output)
-    assert (report["well"], report["logs"]["email"], report["integrations"]) == (False, True, [])
+    assert (report["well"], report["logs"]["email"]) == (False, True)
+    assert "smtplib" in [one["name"] for one in report["integrations"]], "it is always there"
     (finding,) = report["findings"]
     assert (finding["name"], finding["level"]) == ("Sign-in views", "warning")
     assert finding["evidence"] and finding["remedy"]
@@ -134,4 +136,19 @@ def test_report_is_accessible_and_fits(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(page.get_by_text("x_for=2")).to_be_visible()
     assert "\u202e" not in page.content()
+    close_host(app)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_connected_libraries_are_named_first_and_in_full(
+    sqlite_url: str, tmp_path: Any, serve: Callable[[Flask], str], open_page: OpenPage, width: int
+) -> None:
+    app = make_silent_app(sqlite_url, tmp_path)
+    state_of(app).integrations["flask-security"] = FlaskSecurity()
+    page = open_page(viewport={"width": width, "height": 740})
+    page.goto(f"{serve(app)}{PAGES}/health")
+    name, version, _, records = page.get_by_role("row", name="flask-security").locator("td").all()
+    (first, second) = [cell.evaluate("cell => [cell.offsetTop, cell.offsetLeft]") for cell in (name, version)]
+    assert first < second
+    assert records.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
     close_host(app)
