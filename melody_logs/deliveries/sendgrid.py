@@ -7,6 +7,7 @@ https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from .callback import Callback, forged, malformed, moment_of, text_of
 
 _SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 _TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
+_MACHINE = re.compile(r"\.(?:filter|recvd)")
 _STATUSES = {
     "processed": "accepted",
     "deferred": "deferred",
@@ -69,12 +71,19 @@ class SendGrid:
         status = _STATUSES.get(word) if isinstance(word, str) else None
         if status is None or not isinstance(number, str):
             return None
-        # SendGrid adds which of its machines, and which receiver: the X-Message-Id of its answer ends at the dot.
         return build_report(
             "email",
             self.name,
-            provider_message_id=number.partition(".")[0],
+            provider_message_id=_message_id_of(number),
             status=status,
             occurred_at=moment_of(event.get("timestamp")),
             detail=text_of(event.get("type"), event.get("reason") or event.get("response")),
+            # All messages of one call have one id.
+            receiver=email if isinstance(email := event.get("email"), str) and email else None,
         )
+
+
+def _message_id_of(number: str) -> str:
+    """Give the ``X-Message-Id`` of SendGrid's answer, which may have dots; it adds its machine and a number."""
+    found = _MACHINE.search(number)
+    return number[: found.start()] if found else number.partition(".")[0]

@@ -53,6 +53,16 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 
     max_redirections = MOST_REDIRECTS
 
+    def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Follow the redirect unless it leads to what is no address."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:
+            fp.close()
+            raise LocationUpdateError(f'"{show_address(req.full_url)}" leads on to what is no address') from None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
@@ -108,8 +118,8 @@ def download(
 
 
 def _copy(offer: Offer, answer: Any, target: BinaryIO, most_bytes: int, on_progress: OnProgress) -> str:
-    told = answer.headers.get("Content-Length", "")
-    whole = int(told) if told.isdigit() else None
+    # As http.client has read it: a length that is no number is none.
+    whole = answer.length
     if whole is not None and whole > most_bytes:
         raise LocationUpdateError(_say_too_large(offer, most_bytes))
     digest = hashlib.sha256()
@@ -176,7 +186,8 @@ class _Explained:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
             raise RefusedError(self._explain_status(error), error.code) from None
-        if isinstance(error, http.client.HTTPException | OSError) and not _is_of_disk(error):
+        # A name that no name service can be asked for is a ValueError.
+        if isinstance(error, http.client.HTTPException | OSError | ValueError) and not _is_of_disk(error):
             raise LocationUpdateError(f'{self._explain(error)} ("{self._shown}")') from None
 
     def _explain_status(self, error: urllib.error.HTTPError) -> str:

@@ -38,7 +38,8 @@ def unpack(source: BinaryIO, target: BinaryIO, *, most_bytes: int) -> None:
                 _unpack_tar(plain, target, most_bytes)
             else:
                 _copy(plain, target, most_bytes)
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, RecursionError) as error:
+        # The last two: numbers in the headers of an archive that are none, and headers that go on for ever.
         raise LocationUpdateError(
             f"the download is damaged or was cut short ({type(error).__name__}): try again"
         ) from error

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Flask, Response, current_app, request, session
+from flask import Flask, Response, current_app, has_request_context, request, session
 from werkzeug.exceptions import BadRequestKeyError
 
 from ..recording.guard import guarded
 from ..recording.recorder import Recorder
 from ..state import State
 from .integration import Integration, state_with
-from .sign_in_views import require_log, session_user
+from .sign_in_views import ask_outcome, require_log, session_user
 from .wrapping import wrap_once
 
 _NAME = "_melody_logs_oauth"
@@ -129,7 +129,8 @@ def _watch_redirect(original: Callable[..., Any]) -> Callable[..., Any]:
 def _watch_userinfo(original: Callable[..., Any]) -> Callable[..., Any]:
     def userinfo(client: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = _find_recorder()
-        if recorder is None or not hasattr(_current_request(), _NAME):
+        # A job of the host may ask for the profile, too, without a request.
+        if recorder is None or not has_request_context() or not hasattr(_current_request(), _NAME):
             return original(client, *args, **kwargs)
         try:
             found = original(client, *args, **kwargs)
@@ -223,12 +224,8 @@ def _read_user_id(integration: Authlib) -> Any:
 
 
 def _read_outcome(integration: Authlib, exchange: _Exchange, response: Response) -> str:
-    said = guarded(integration.outcome)(response) if integration.outcome is not None else None
-    if isinstance(said, str):
-        return said
-    if said is None:
-        said = _has_succeeded(exchange, response)
-    return "success" if said else "failure"
+    said = ask_outcome(integration.outcome, response)
+    return said or ("success" if _has_succeeded(exchange, response) else "failure")
 
 
 def _has_succeeded(exchange: _Exchange, response: Response) -> bool:

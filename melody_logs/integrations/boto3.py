@@ -72,7 +72,10 @@ def _wrap_call(original: Callable[..., Any]) -> Callable[..., Any]:
         recorder = operation and recorder_for("boto3", operation.kind)
         if operation is None or recorder is None:
             return original(self, operation_name, api_params)
-        with outgoing_many(recorder, operation.kind, _read_messages(operation, api_params) or []) as rows:
+        found = _read_messages(operation, api_params)
+        # What cannot be read is sent all the same.
+        fields = [Fields(provider=operation.provider)] if found is None else found
+        with outgoing_many(recorder, operation.kind, fields) as rows:
             try:
                 answer = original(self, operation_name, api_params)
             except Exception as error:

@@ -14,7 +14,7 @@ from ..state import State
 from .flask_login import IDENTITY_FIELDS
 from .integration import Integration
 from .jwt_tokens import INTEGRATION, Tokens, current_tokens, subject_of, watch_tokens
-from .sign_in_views import Reader, read_field
+from .sign_in_views import Reader, ask_outcome, read_field
 
 _MAKERS = frozenset({"create_access_token", "create_refresh_token"})
 #: Why a refresh token was refused, by the name of the library's exception.
@@ -206,7 +206,5 @@ def _read_typed(integration: FlaskJWTExtended) -> Any:
 
 
 def _read_outcome(integration: FlaskJWTExtended, tokens: Tokens, response: Response) -> str:
-    said = guarded(integration.outcome)(response) if integration.outcome is not None else None
-    if isinstance(said, str):
-        return said
-    return "success" if (tokens.is_made and response.status_code < 400 if said is None else said) else "failure"
+    said = ask_outcome(integration.outcome, response)
+    return said or ("success" if tokens.is_made and response.status_code < 400 else "failure")

@@ -13,13 +13,12 @@ from werkzeug.exceptions import HTTPException
 from ..recording.guard import guarded
 from ..recording.seams import read_user_id
 from ..state import State, state_of
-from ..vocabulary import OUTCOMES
 from .integration import Integration
 from .sign_in_views import (
     Reader,
     WatchedView,
+    ask_outcome,
     leads_back,
-    logger,
     redirects_to,
     remember_user,
     session_user,
@@ -143,7 +142,7 @@ class FlaskLogin(Integration):
             )
 
     def _read_outcome(self, endpoint: str, response: Response) -> str:
-        said = self._ask_host(response)
+        said = ask_outcome(self.outcome, response)
         if said is not None:
             return said
         signed_in = session_user()
@@ -155,18 +154,6 @@ class FlaskLogin(Integration):
         # A form on every page leads back to the page it was on.
         came_from = urlsplit(request.referrer or "").path
         return "failure" if came_from and urlsplit(location).path == came_from else "challenge"
-
-    def _ask_host(self, response: Response) -> str | None:
-        if self.outcome is None:
-            return None
-        try:
-            said = self.outcome(response)
-        except Exception:
-            logger.exception("the outcome of a sign-in could not be read; the attempt is recorded without it")
-            return None
-        if isinstance(said, bool):
-            return "success" if said else "failure"
-        return said if isinstance(said, str) and said in OUTCOMES else None
 
 
 class _LoginView(WatchedView):

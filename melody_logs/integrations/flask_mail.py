@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 from flask import Flask, current_app
 
 from ..recording.guard import guarded
-from ..recording.outgoing import outgoing, recall_description, remember_description
+from ..recording.outgoing import outgoing, recall_description
 from ..recording.receivers import list_addresses
 from ..recording.sending import Sending
 from ..state import State
 from .integration import Integration, recorder_for
 from .mime import choose_body, read_message_id
 from .smtp import provider_of, wrap_smtplib
-from .wrapping import wrap_once
+from .wrapping import remember_making, wrap_once
 
 
 class FlaskMail(Integration):
@@ -38,18 +38,10 @@ class FlaskMail(Integration):
         import flask_mail
 
         wrap_smtplib()
-        wrap_once(flask_mail.Message, "__init__", _wrap_making)
+        wrap_once(flask_mail.Message, "__init__", remember_making)
         # A connection is opened before Connection.send is called, so a server that is not there is seen outside it.
         wrap_once(flask_mail._MailMixin, "send", _wrap_send)
         wrap_once(flask_mail.Connection, "send", _wrap_send)
-
-
-def _wrap_making(original: Callable[..., None]) -> Callable[..., None]:
-    def make(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        remember_description(self)
-
-    return make
 
 
 def _wrap_send(original: Callable[..., Any]) -> Callable[..., Any]:

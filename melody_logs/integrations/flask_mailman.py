@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 from flask import Flask
 
 from ..recording.guard import guarded
-from ..recording.outgoing import outgoing, outgoing_many, recall_description, remember_description
+from ..recording.outgoing import outgoing, outgoing_many, recall_description
 from ..recording.receivers import list_addresses
 from ..recording.sending import Sending
 from ..state import State
 from .integration import Integration, recorder_for
 from .mime import choose_body, read_message_id
 from .smtp import provider_of, wrap_smtplib
-from .wrapping import wrap_once
+from .wrapping import remember_making, wrap_once
 
 #: The backends that hand a mail to nobody.
 _HOLDING_BACK = frozenset(f"flask_mailman.backends.{name}" for name in ("console", "dummy", "file", "locmem"))
@@ -42,18 +42,10 @@ class FlaskMailman(Integration):
         import flask_mailman
 
         wrap_smtplib()
-        wrap_once(flask_mailman.EmailMessage, "__init__", _wrap_making)
+        wrap_once(flask_mailman.EmailMessage, "__init__", remember_making)
         # The message finds its backend when it is sent: one that cannot be made is seen here only.
         wrap_once(flask_mailman.EmailMessage, "send", _wrap_send)
         wrap_once(flask_mailman._MailMixin, "get_connection", _wrap_get_connection)
-
-
-def _wrap_making(original: Callable[..., None]) -> Callable[..., None]:
-    def make(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        remember_description(self)
-
-    return make
 
 
 def _wrap_send(original: Callable[..., Any]) -> Callable[..., Any]:

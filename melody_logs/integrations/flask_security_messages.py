@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 
 from ..recording.guard import guarded
+from ..recording.known_secrets import UNREADABLE
 from ..recording.outgoing import answering, described, describing, outgoing
 from ..state import state_of
 from .flask_security_forms import describe_account, join_link, seen_in_request
@@ -46,7 +47,8 @@ def watch_mail(security: Any, app: Flask) -> None:
 
     def make(send_mail: Function) -> Function:
         def describe_and_send(template: str, *given: Any, **context: Any) -> Any:
-            facts = _describe_mail(app, template, context) or nullcontext()
+            # Where the secrets cannot be read, nobody can tell them from the rest of the text.
+            facts = _describe_mail(app, template, context) or describing(secrets=[UNREADABLE])
             # Flask-Mailman is connected before there is a message of its own.
             with facts, answering(state_of(app).recorder, "email", partial(_read_mail, given, context)):
                 return send_mail(template, *given, **context)

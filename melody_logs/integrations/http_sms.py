@@ -157,7 +157,8 @@ def _read_call(request: Any) -> tuple[HttpSms, Call] | None:
 
 def _read_message(adapter: HttpSms, request: HttpRequest) -> Mapping[str, Any] | None:
     try:
-        return adapter.read_message(request)
+        fields = adapter.read_message(request)
+        return None if fields is None else dict(fields)
     except Exception:
         _LOG.warn(f"{type(adapter).__name__} cannot read what is sent; it is a row all the same", with_traceback=True)
         return {}

@@ -95,9 +95,6 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers:
     """Hook into the requests of *app*; at each the view is looked up in the recorder's seams, then in *found*.
 
     Each of the *watchers* gets the answer of each request once, after a watched view is noted; none may raise.
-
-    Our hooks stand first in the lists, whenever ``init_app`` is called: so the first one runs before a hook of the host
-    that signs somebody in or answers itself, and the others, which Flask runs in reverse, after all that add a fact.
     """
     asked: Mapping[str, View] = recorder.seams.watched_views
 
@@ -131,9 +128,14 @@ def install(app: Flask, recorder: Recorder, found: Mapping[str, View], watchers:
 
     if not any(map(recorder.settings.is_enabled, KINDS)):
         return
-    app.before_request_funcs.setdefault(None, [])[:0] = [keep_flow, begin]
-    app.after_request_funcs.setdefault(None, []).insert(0, finish)
-    app.teardown_request_funcs.setdefault(None, []).insert(0, finish_after_exception)
+    _hook_first(app, [keep_flow, begin], finish, finish_after_exception)
+
+
+def _hook_first(app: Flask, before: list[Any], after: Any, teardown: Any) -> None:
+    """Put hooks first: before a host's that signs in or answers, and, as Flask reverses the others, after all facts."""
+    app.before_request_funcs.setdefault(None, [])[:0] = before
+    app.after_request_funcs.setdefault(None, []).insert(0, after)
+    app.teardown_request_funcs.setdefault(None, []).insert(0, teardown)
 
 
 def require_log(recorder: Recorder) -> None:
@@ -191,14 +193,18 @@ def _attempted(read: Callable[[], T], what: str, *names: str) -> T | None:
         return None
 
 
+def ask_outcome(ask: Callable[[Response], Any] | None, response: Response) -> str | None:
+    """Ask the host how an attempt ended; None if it does not say, or in no word of the vocabulary."""
+    said = None if ask is None else _attempted(lambda: ask(response), 'the outcome at "%s"', str(request.endpoint))
+    if isinstance(said, bool):
+        return "success" if said else "failure"
+    return said if isinstance(said, str) and said in OUTCOMES else None
+
+
 def _read_outcome(view: WatchedView, response: Response) -> str:
-    if view.outcome is not None:
-        ask = view.outcome
-        said = _attempted(lambda: ask(response), 'the outcome at "%s"', view.endpoint)
-        if isinstance(said, str) and said in OUTCOMES:
-            return said
-        if isinstance(said, bool):
-            return "success" if said else "failure"
+    said = ask_outcome(view.outcome, response)
+    if said is not None:
+        return said
     succeeded = _attempted(lambda: _has_succeeded(view, response), 'the answer of "%s"', view.endpoint)
     return "success" if succeeded else "failure"
 

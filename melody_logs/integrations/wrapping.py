@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ..recording.outgoing import remember_description
+
 _ORIGINAL = "_melody_logs_original"
 
 
@@ -20,6 +22,16 @@ def wrap_once(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callab
     wrapped = wraps(original)(make(original))
     setattr(wrapped, _ORIGINAL, original)
     setattr(owner, name, wrapped)
+
+
+def remember_making(original: Callable[..., None]) -> Callable[..., None]:
+    """Wrap the constructor of a library's message: what is known when it is made goes with it to whoever sends it."""
+
+    def make(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        remember_description(self)
+
+    return make
 
 
 def unwrap(owner: Any, name: str) -> None:

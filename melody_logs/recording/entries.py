@@ -100,8 +100,7 @@ def build_message(
     """Make the entry of an email or SMS from the keywords of ``record_email`` and ``record_sms``; never raises.
 
     Without a ``status``, ``success`` decides. Content, subject and answer are redacted; if that fails they are withheld
-    (None, mark ``content:withheld``) and the rest is kept. The facts of the request are left out when a known event is
-    amended: a delivery report comes in a request of its own.
+    (None, mark ``content:withheld``) and the rest is kept. What amends a known event has no facts of its request.
 
     :param without_body: leave the body out for want of room (mark ``spool:nearly_full``).
     """

@@ -68,8 +68,12 @@ def join_attempt(attempt: Attempt) -> None:
     """Give an attempt its flow; outside a flow it begins one if the visitor has a session and something may follow."""
     if attempt.fields.get("flow_id") is not None or not has_request_context():
         return
+    is_lone = _is_lone(attempt.fields)
+    if attempt.is_settled and is_lone:
+        # What came after it is not its story, and not worth a second entry.
+        return
     flow = _current()
-    if flow is None and peek_session() and not _is_lone(attempt.fields):
+    if flow is None and peek_session() and not is_lone:
         flow = _begin()
     if flow is not None:
         attempt.fields["flow_id"] = _use(flow)

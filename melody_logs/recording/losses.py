@@ -97,4 +97,8 @@ class SparseLog:
         more = f" ({self._unsaid} more warnings since the last one)" if self._unsaid else ""
         self._unsaid = 0
         level = logging.ERROR if with_traceback else logging.WARNING
-        _logger.log(level, "%s%s", message, more, exc_info=with_traceback)
+        try:
+            _logger.log(level, "%s%s", message, more, exc_info=with_traceback)
+        except Exception:
+            # A filter of the host raises, or the stream of its handler: where we warn, the host goes on.
+            self._unsaid += 1

@@ -35,6 +35,11 @@ class _OnItsWay:
     def receivers(self) -> frozenset[str]:
         return read_addresses(self.receiver)
 
+    @property
+    def is_open(self) -> bool:
+        # A later message without receivers to tell it by stays part of it: only here its secrets are named.
+        return not self.message.has_word and not (self.message.is_over and self.receivers)
+
 
 #: The messages that adapters have begun inside a block that answers for one.
 _BEGUN: ContextVar[list[Sending] | None] = ContextVar("melody_logs_begun", default=None)
@@ -125,6 +130,8 @@ def outgoing_many(
         try:
             yield found
         finally:
+            for each in begun:
+                each.message.is_over = True
             _ON_THEIR_WAY.reset(token)
 
 
@@ -143,6 +150,7 @@ def announced(recorder: Recorder, kind: Kind, fields: Fields) -> Iterator[Sendin
         try:
             yield message
         finally:
+            message.is_over = True
             _ON_THEIR_WAY.reset(token)
 
 
@@ -211,7 +219,7 @@ def _find_outer(
     a further attempt at one to these receivers, or a message of its own.
     """
     known = [each for each in before if each.kind == kind]
-    open_ones = [each for each in known if not each.message.has_word and each not in claimed]
+    open_ones = [each for each in known if each.is_open and each not in claimed]
     if not known or len(open_ones) == 1:
         return open_ones[0] if open_ones else None
     receivers = read_addresses(receiver)

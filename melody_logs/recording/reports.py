@@ -13,6 +13,7 @@ from .redaction import redact_response
 
 DETAIL_LIMIT = 500
 _ID_LIMIT = 255
+_RECEIVER_LIMIT = 320
 _DETAIL_MARGIN = 2_000
 #: A report is no older than its provider's patience, and its provider's clock is right.
 _OLDEST = timedelta(days=30)
@@ -28,12 +29,14 @@ def build_report(
     status: str,
     occurred_at: datetime | None = None,
     detail: object = None,
+    receiver: object = None,
 ) -> DeliveryReport | None:
     """Make a report of what a provider said; None without a usable id of the message.
 
     :param status: one of those a report may have.
     :param occurred_at: by the provider's clock (aware); a time that cannot be right, or none, becomes now.
     :param detail: the provider's words, which are redacted and cut to 500 characters.
+    :param receiver: the one address that the report is about, where the provider gives several messages one id.
     """
     if not isinstance(provider_message_id, str):
         return None
@@ -43,7 +46,8 @@ def build_report(
     now = datetime.now(UTC)
     if occurred_at is None or not now - _OLDEST <= occurred_at <= now + _LATEST:
         occurred_at = now
-    return DeliveryReport(kind, provider, bare, status, occurred_at.astimezone(UTC), _clean_detail(detail))
+    whom = clean_text(receiver, limit=_RECEIVER_LIMIT, name="receiver", marks=Marks()) or None
+    return DeliveryReport(kind, provider, bare, status, occurred_at.astimezone(UTC), _clean_detail(detail), whom)
 
 
 def write_report(report: DeliveryReport) -> bytes:
@@ -64,7 +68,7 @@ def read_report(data: bytes) -> DeliveryReport:
     """
     try:
         values: dict[str, Any] = json.loads(data)["report"]
-        known = {name: values[name] for name in DeliveryReport._fields}
+        known = {name: values[name] for name in DeliveryReport._fields if name in values}
         report = DeliveryReport(**known | {"occurred_at": datetime.fromisoformat(known["occurred_at"])})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a report of melody_logs: {type(error).__name__} at {data[:80]!r}") from error

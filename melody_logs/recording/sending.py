@@ -18,6 +18,8 @@ class Sending:
         self.event_id = event_id
         #: Whether somebody has said how it ended, and whether a library has seen that the provider took it.
         self.has_word = self.is_taken = False
+        #: Whether its block has ended: what a task that was begun in there sends later is another message.
+        self.is_over = False
         self._result: dict[str, Any] = {"status": "sent"}
         self._facts = dict[str, Any]()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ _MOST_ROWS_A_QUERY = 2_000
 _SWEEP_ROWS = 1_000
 #: What a host may call the provider of a message whose reports come from another place: a protocol is none.
 _UNNAMED = (None, "", "smtp")
+#: The column holds no more of them.
+_LONGEST_RECEIVERS = 320
+_BETWEEN_ADDRESSES = re.compile(r"[\s,;<>\"]+")
 
 _EARLY: Any = EarlyDelivery.__table__
 
@@ -34,7 +38,7 @@ class DeliveryReport(NamedTuple):
     """What a provider says became of a message.
 
     *provider* in lower case; *provider_message_id* without angle brackets; *status* one of the vocabulary's or
-    ``deferred``.
+    ``deferred``; *receiver* the one address that it is about, where several messages may share the id.
     """
 
     kind: Kind
@@ -43,6 +47,7 @@ class DeliveryReport(NamedTuple):
     status: str
     occurred_at: datetime
     detail: str | None = None
+    receiver: str | None = None
 
 
 def join_reports(
@@ -89,14 +94,36 @@ _Messages = dict[str, list[Row[Any]]]
 
 
 def _messages_of(report: DeliveryReport, messages: _Messages) -> list[Row[Any]]:
-    """Give the rows that a report is about; a row that names another provider is none of them."""
+    """Give the rows that a report is about; a row that names another provider or receiver is none of them."""
     rows = messages.get(report.provider_message_id, [])
-    return [row for row in rows if row.provider in _UNNAMED or row.provider.lower() == report.provider]
+    return [
+        row
+        for row in rows
+        if (row.provider in _UNNAMED or row.provider.lower() == report.provider) and _is_to(row, report.receiver)
+    ]
+
+
+def _is_to(row: Row[Any], receiver: str | None) -> bool:
+    """Say whether a message went to an address; one whose addresses are not known in full may have."""
+    known = row.receiver or ""
+    if receiver is None or "@" not in known or len(known) >= _LONGEST_RECEIVERS:
+        return True
+    return receiver.casefold() in _BETWEEN_ADDRESSES.split(known.casefold())
 
 
 def _find_messages(connection: Connection, kind: Kind, ids: set[str]) -> _Messages:
     table = TABLES[kind]
-    names = ("id", "recorded_at", "version", "stored_bytes", "status", "provider", "provider_message_id", "delivery")
+    names = (
+        "id",
+        "recorded_at",
+        "version",
+        "stored_bytes",
+        "status",
+        "provider",
+        "provider_message_id",
+        "delivery",
+        "receiver",
+    )
     messages: _Messages = defaultdict(list)
     for chunk in _chunks(ids):
         # A host may have kept the id of a Message-ID header with its brackets.
@@ -153,9 +180,7 @@ def _find_waiting(connection: Connection, kind: Kind, ids: set[str]) -> list[tup
     for chunk in _chunks({bare_id(given) for given in ids}):
         found = select(_EARLY).where(_EARLY.c.provider_message_id.in_(chunk), _EARLY.c.kind == kind)
         for row in connection.execute(found.order_by(_EARLY.c.id).limit(_MOST_ROWS_A_QUERY)):
-            report = DeliveryReport(
-                kind, row.provider, row.provider_message_id, row.status, row.occurred_at, row.detail
-            )
+            report = DeliveryReport(**{name: getattr(row, name) for name in DeliveryReport._fields})
             waiting.append((row.id, report))
     return waiting
 

@@ -21,6 +21,7 @@ class EarlyDelivery(Base):
     provider_message_id: Mapped[str] = mapped_column(String(255))
     status: Mapped[str] = mapped_column(String(16))
     detail: Mapped[str | None] = mapped_column(String(1024))
+    receiver: Mapped[str | None] = mapped_column(String(320))
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
 

@@ -60,6 +60,7 @@ def _create_early_deliveries() -> None:
         sa.Column("provider_message_id", sa.String(255), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("detail", sa.String(1024), nullable=True),
+        sa.Column("receiver", sa.String(320), nullable=True),
         sa.Column("occurred_at", UtcDateTime(), nullable=False),
         sa.Column("recorded_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=f"pk_{EARLY}"),

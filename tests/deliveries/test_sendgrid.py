@@ -9,8 +9,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from sendgrid.helpers.eventwebhook import EventWebhook
 
+from melody_logs.state import state_of
 from tests.deliveries.conftest import Host
 from tests.deliveries.signing import public_key_text, sendgrid_call
+from tests.storage.rows import read_all
 
 MESSAGE = "14c5d75ce93"
 
@@ -53,6 +55,37 @@ def test_bounce_and_drop_say_why(host: Host) -> None:
     bounce = event("bounce", type="bounce", reason="550 5.1.1 no such user", status="5.1.1")
     assert host.post("sendgrid", **sendgrid_call([bounce])).status_code == 200
     assert (host.row().status, host.history()[-1]) == ("bounced", ("bounced", "bounce: 550 5.1.1 no such user"))
+
+
+def test_only_the_message_to_the_receiver_is_meant(host: Host) -> None:
+    """The messages of one call share their id, which may have dots."""
+    shared = "14c5d75ce93.dfd.64b469"
+    number = f"{shared}.filter0001.16648.5515E0B88"
+    calls = [
+        event("bounce", sg_message_id=f"{number}.0", email="Ann@example.org"),
+        event("delivered", sg_message_id=f"{number}.1", email="bob@example.org"),
+    ]
+    given = {"provider": "sendgrid", "status": "sent", "provider_message_id": shared}
+
+    def record(receiver: str) -> None:
+        with host.app.app_context():
+            host.logs.record_email(receiver=receiver, **given)
+
+    for receiver in ("ann@example.org", "bob@example.org, archive@example.org", "joann@example.org", "unknown"):
+        record(receiver)
+    assert host.post("sendgrid", **sendgrid_call(calls)).status_code == 200
+    rows = read_all(state_of(host.app).database, "email")
+    assert [row.status for row in rows] == ["bounced", "delivered", "sent", "bounced"]
+
+
+def test_report_waits_for_the_message_to_its_receiver(host: Host) -> None:
+    given = {"provider": "sendgrid", "status": "sent", "provider_message_id": MESSAGE}
+    assert host.post("sendgrid", **sendgrid_call([event("dropped", email="late@example.org")])).status_code == 200
+    with host.app.app_context():
+        for receiver in ("ann@example.org", "late@example.org"):
+            host.logs.record_email(receiver=receiver, **given)
+    rows = read_all(state_of(host.app).database, "email")
+    assert [(row.receiver, row.status) for row in rows] == [("ann@example.org", "sent"), ("late@example.org", "failed")]
 
 
 def test_secret_in_the_words_of_a_server_is_not_kept(host: Host) -> None:

@@ -10,7 +10,7 @@ import socket
 import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -21,7 +21,10 @@ LAST_MODIFIED = "Tue, 01 Sep 2026 10:00:00 GMT"
 
 @dataclass
 class Answer:
-    """What a path answers; ``cut_bytes`` are missing at the end, ``hangs`` sends the headers and then nothing."""
+    """What a path answers; ``cut_bytes`` are missing at the end, ``hangs`` sends the headers and then nothing.
+
+    ``ends`` closes the connection afterwards, for a body whose length is not told.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -30,6 +33,7 @@ class Answer:
     cut_bytes: int = 0
     hangs: bool = False
     is_chunked: bool = False
+    ends: bool = False
 
 
 @dataclass
@@ -97,7 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
         known = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
         if answer.status == 200 and any(given and given == held for given, held in zip(wanted, known, strict=True)):
             answer = Answer(status=304)
-        self._send(answer, provider)
+        # Who has heard enough hangs up.
+        with suppress(ConnectionError):
+            self._send(answer, provider)
 
     def _send(self, answer: Answer, provider: Provider) -> None:
         self.send_response(answer.status)
@@ -105,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if answer.is_chunked:
             self.send_header("Transfer-Encoding", "chunked")
-        elif answer.status != 304:
+        elif answer.status != 304 and "Content-Length" not in answer.headers:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         body = answer.body[: len(answer.body) - answer.cut_bytes]
@@ -118,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             self.wfile.write(body)
-        if answer.cut_bytes or answer.hangs:
+        if answer.cut_bytes or answer.hangs or answer.ends:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_WR)
 
@@ -145,6 +151,15 @@ def pack_as_maxmind(database: bytes, edition: str = "GeoLite2-City") -> bytes:
     """Make the archive as MaxMind does: a dated folder with the licence and the file."""
     folder = f"{edition}_20260901"
     return pack({f"{folder}/COPYRIGHT.txt": b"Database and Contents Copyright", f"{folder}/{edition}.mmdb": database})
+
+
+def pack_with_headers(headers: dict[str, str], *, times: int = 1) -> bytes:
+    """Make a tar.gz of a file before which extended headers stand, so many times one after the other."""
+    member = tarfile.TarInfo("x.mmdb")
+    member.pax_headers = headers
+    whole = member.tobuf(tarfile.PAX_FORMAT)
+    extended, plain = whole[: -tarfile.BLOCKSIZE], whole[-tarfile.BLOCKSIZE :]
+    return gzip.compress(extended * times + plain + bytes(tarfile.RECORDSIZE))
 
 
 def zeros(count: int) -> bytes:

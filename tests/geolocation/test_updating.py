@@ -21,7 +21,17 @@ from flask import Flask
 from melody_logs.geolocation.locate import Locator
 from tests.conftest import StartProcess
 from tests.geolocation.conftest import WriteDatabase
-from tests.geolocation.provider import ACCOUNT, KEY, Answer, Provider, pack, pack_as_maxmind, providing, zeros
+from tests.geolocation.provider import (
+    ACCOUNT,
+    KEY,
+    Answer,
+    Provider,
+    pack,
+    pack_as_maxmind,
+    pack_with_headers,
+    providing,
+    zeros,
+)
 from tests.hosts import close_host, make_host
 from tests.servers.processes import free_port
 
@@ -256,6 +266,9 @@ def test_wrong_key_is_refused_by_the_provider_and_said_kindly(
         (Answer(status=302, headers={"Location": "file:///etc/passwd"}), "answered 302"),
         (Answer(status=302, headers={"Location": "http://192.0.2.1/x.mmdb"}), "not accepted"),
         (Answer(status=302, headers={"Location": FILE}), "answered 302"),
+        (Answer(status=302, headers={"Location": "https://[::1"}), "leads on to what is no address"),
+        (Answer(pack_with_headers({"GNU.sparse.map": "a,b", "GNU.sparse.size": "5"})), "damaged or was cut short"),
+        (Answer(pack_with_headers({"comment": "x"}, times=2_000)), "damaged or was cut short"),
     ],
 )
 def test_answer_that_is_no_location_file_changes_nothing(
@@ -319,6 +332,17 @@ def test_file_that_is_not_fit_for_the_place_is_refused(
     result = update(app, "--url", provider.url + FILE)
     assert result.exit_code == 1 and said in result.output, result.output
     assert country_of(live) == "NL"
+
+
+def test_length_that_is_no_number_is_none(
+    app: Flask, provider: Provider, live: Path, write_database: WriteDatabase
+) -> None:
+    city = make_city(write_database, "NL")
+    for length in ("\u00b2", "9" * 5_000):
+        provider.answers[FILE] = Answer(city, headers={"Content-Length": length}, ends=True)
+        assert update(app, "--url", provider.url + FILE).exit_code == 0
+        assert live.read_bytes() == city
+        live.unlink()
 
 
 def test_force_goes_back_to_an_older_file(

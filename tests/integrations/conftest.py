@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -50,3 +51,12 @@ def make_secured() -> Iterator[MakeSecured]:
     yield make_one
     for host in hosts:
         host.close()
+
+
+@pytest.fixture(autouse=True)
+def without_event_loop() -> Iterator[None]:
+    """Let a test run an event loop of its own: one that drives a browser stays marked as running in its process."""
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)

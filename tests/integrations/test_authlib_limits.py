@@ -59,6 +59,17 @@ def test_nothing_is_recorded_while_sign_ins_are_off(apps: list[Flask], provider_
     assert rows_of(app) == []
 
 
+def test_profile_that_a_job_asks_for_without_a_request_is_the_hosts_own(
+    host: tuple[Flask, MelodyLogs], provider_url: str
+) -> None:
+    app, _ = host
+    oauth = add_client(app, provider_url)
+    go_through(app.test_client())
+    with app.app_context():
+        assert oauth.acme.userinfo(token={"access_token": "kept", "token_type": "Bearer"})["email"] == "ann@example.org"
+    assert len(rows_of(app)) == 1
+
+
 def test_closed_log_stops_before_the_code_is_exchanged(
     tmp_path: Path, apps: list[Flask], provider: Provider, provider_url: str
 ) -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from flask import Flask
 
 from melody_logs import LogUnavailable
@@ -93,6 +94,17 @@ def test_a_raw_mail_is_read(apps: list[Flask], aws: str) -> None:
     assert [(row.status, row.receiver) for row in rows] == [("sent", ANN), ("sent", BOB), ("sent", BOB)]
     assert {(row.subject, row.content.strip(), row.provider) for row in rows} == {("Grüße", "plain", "ses")}
     assert len({row.provider_message_id for row in rows}) == 3
+
+
+def test_a_mail_that_cannot_be_read_is_a_row_all_the_same(apps: list[Flask], aws: str) -> None:
+    app, _ = make_mail_host(apps)
+    parts = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2_000))
+    mail = f"From: {SENDER}\r\nTo: {ANN}\r\n".encode() + parts
+    # The server that stands in for Amazon's cannot read it either, and answers 500.
+    with app.app_context(), pytest.raises(ResponseParserError):
+        make_client("ses", aws).send_raw_email(Source=SENDER, Destinations=[ANN], RawMessage={"Data": mail})
+    (row,) = read_mails(app)
+    assert (row.provider, row.status, row.content) == ("ses", "failed", None)
 
 
 def test_the_second_version_of_the_service(apps: list[Flask], aws: str) -> None:

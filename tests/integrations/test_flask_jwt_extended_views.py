@@ -88,6 +88,17 @@ def test_host_says_that_a_second_factor_is_asked_for(host: Host) -> None:
     assert [row[1] for row in facts(app)] == ["challenge"]
 
 
+@pytest.mark.parametrize("said", ["signed in", "", 0, []])
+def test_outcome_that_is_no_word_of_the_vocabulary_leaves_it_to_the_token(host: Host, said: Any) -> None:
+    app, logs = host
+    add_api(app)
+    logs.use(FlaskJWTExtended(endpoint="login", outcome=lambda response: said))
+    client = app.test_client()
+    client.post("/login", json=RIGHT)
+    client.post("/login", json=WRONG)
+    assert [(row.outcome, row.marks) for row in rows_of(app)] == [("success", None), ("failure", None)]
+
+
 def test_named_logout_is_a_sign_out(host: Host) -> None:
     app, logs = host
     add_api(app)

@@ -120,6 +120,21 @@ def test_emails_say_what_they_are_for_and_keep_no_secret(host: SecurityHost) -> 
     assert "[redacted]" in rows[0].content
 
 
+def test_an_email_whose_secrets_cannot_be_read_is_kept_without_its_body(host: SecurityHost) -> None:
+    class Unreadable:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    host.client.get("/login")
+    with host.app.test_request_context():
+        mail = ("Hello", ANN, "host@example.org", "your own word: hunter", "<p>your own word: hunter</p>")
+        host.outbox.send_mail("own", *mail, login_code=Unreadable())
+    (row,) = host.rows("email")
+    assert (row.receiver, row.content, row.status) == (ANN, None, "sent")
+    assert "content:withheld" in row.marks
+    assert len(host.outbox.messages) == 1 and b"hunter" not in read_files(host)
+
+
 def test_a_template_of_the_hosts_own_keeps_its_purpose(host: SecurityHost) -> None:
     host.app.jinja_loader = DictLoader({f"own/again.{kind}": "Here: {{ reset_link }}" for kind in ("txt", "html")})
     host.app.config["SECURITY_EMAIL_TEMPLATE_PASSWORD_RESET"] = "own/again"

@@ -158,6 +158,23 @@ def test_adapter_that_raises_breaks_nothing(
     assert "Broken cannot read what is sent" in caplog.text
 
 
+def test_adapter_that_reads_no_keywords_has_a_row_all_the_same(host: tuple[Flask, MelodyLogs], url: str) -> None:
+    app, logs = host
+    place = url
+
+    class Listing(HttpSms):
+        name = "listing"
+        url = place
+
+        def read_message(self, request: Any) -> Any:
+            return [request.form["to"]]
+
+    logs.use(Listing())
+    with app.app_context():
+        assert requests.post(url, data=form()).status_code == 200
+    assert [(row.provider, row.receiver) for row in rows(app)] == [("listing", None)]
+
+
 def test_adapter_of_json_with_the_default_answer(host: tuple[Flask, MelodyLogs], serve: Callable[[Flask], str]) -> None:
     app, logs = host
     provider = Flask("provider")

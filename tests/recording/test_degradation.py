@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -163,3 +164,30 @@ def test_next_line_says_how_many_were_left_out(caplog: pytest.LogCaptureFixture)
     first, *_, last = [record.getMessage() for record in caplog.records]
     assert first == "failure"
     assert last == f"failure ({warned - len(caplog.records)} more warnings since the last one)"
+
+
+@pytest.mark.parametrize("trouble", ["disk", "transform", "exclude"])
+def test_log_of_the_host_that_raises_stops_neither_host_nor_entry(
+    host: tuple[Flask, MelodyLogs, Told], trouble: str
+) -> None:
+    app, logs, _ = host
+    warned: list[logging.LogRecord] = []
+
+    def fail(*given: Any) -> Any:
+        raise RuntimeError("a function of the host")
+
+    def look(record: logging.LogRecord) -> bool:
+        warned.append(record)
+        raise RuntimeError("a filter of the host asks for the request, and there is none")
+
+    if trouble == "disk":
+        break_disk(app)
+    else:
+        getattr(logs, trouble)(fail)
+    logger = logging.getLogger("melody_logs")
+    logger.addFilter(look)
+    try:
+        assert logs.record_sms(receiver="+15005550006")
+    finally:
+        logger.removeFilter(look)
+    assert warned

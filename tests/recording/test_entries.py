@@ -251,7 +251,8 @@ def value_is_storable(values: dict[str, Any]) -> bool:
 
 
 _fuzz = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-_facts = st.builds(RequestFacts, *[st.none() | hostile.texts] * 5)
+_notes = st.sampled_from([(), ("forwarded_2", "mapped")])
+_facts = st.builds(RequestFacts, *[st.none() | hostile.texts] * 5, proxy_notes=_notes)
 
 
 @_fuzz

@@ -134,6 +134,21 @@ def test_lone_events_begin_no_flow(host: tuple[Flask, MelodyLogs]) -> None:
     assert kept_flow(client) is None
 
 
+def test_notice_after_a_sign_in_costs_no_second_entry(host: tuple[Flask, MelodyLogs]) -> None:
+    app, logs = host
+
+    @app.post("/noticed")
+    def noticed() -> str:
+        logs.record_sign_in(identity="ann@example.org", user_id=7, success=True)
+        logs.record_email(receiver="ann@example.org", content="You have signed in")
+        return "in"
+
+    post(app.test_client(), "/noticed")
+    (sign_in,) = read_all(state_of(app).database, "sign-in")
+    assert (sign_in.flow_id, sign_in.version) == (None, 1)
+    assert [file.last_appended for file in state_of(app).spool.own_files()] == [2]
+
+
 def test_session_that_is_only_read_does_not_vary(host: tuple[Flask, MelodyLogs]) -> None:
     app, logs = host
     app.add_url_rule("/public", "public", lambda: "for all")

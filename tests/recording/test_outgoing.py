@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -80,6 +81,22 @@ def test_another_message_inside_is_a_row_of_its_own(host: Host) -> None:
     assert [(row.receiver, row.status) for row in read()] == [
         ("ann@example.org", "sent"),
         ("Bob <BOB@example.org>", "sent"),
+    ]
+
+
+def test_what_a_task_sends_after_the_block_in_which_it_was_begun_is_a_row_of_its_own(host: Host) -> None:
+    recorder, read, _ = host
+    with outgoing(recorder, "email", ANN):
+        task = copy_context()
+
+    def send_later(receiver: dict[str, Any]) -> None:
+        with outgoing(recorder, "email", receiver) as message:
+            message.sent("250 taken")
+
+    task.run(send_later, BOB)
+    assert [(row.receiver, row.response) for row in read()] == [
+        ("ann@example.org", None),
+        ("Bob <BOB@example.org>", "250 taken"),
     ]
 
 
