@@ -62,6 +62,8 @@ _WORDS = {
     "otp": "One-time code",
     "saml": "SAML",
     "magic_link": "Magic link",
+    "mfa": "Second factor",
+    "mfa_help": "Help with the second factor",
     "sms": "SMS",
     "geoip": "GeoIP",
     "sign-in": "Sign-ins",

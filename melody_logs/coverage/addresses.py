@@ -131,12 +131,12 @@ def _examine_forms(notes: list[frozenset[str]]) -> Iterator[Remark]:
 def _believe(hops: int, believed: int | None) -> str:
     instead = "in the place of the ProxyFix that is there, believe" if believed else "believe"
     proxies = "one proxy" if hops == 1 else f"{hops} proxies"
-    return f"{instead} {proxies}, if there are as many before the app:\n{proxy_fix_lines(hops)}"
+    return f"{instead} {proxies} (or as many as stand before the app):\n{proxy_fix_lines(hops)}"
 
 
 def _name_client(app: Flask) -> str:
     believed = _trusted(app)
-    return f"if a proxy stands before the app, let it send X-Forwarded-For, then {_believe(believed or 1, believed)}"
+    return f"if a proxy stands before the app, let it send X-Forwarded-For; then {_believe(believed or 1, believed)}"
 
 
 def _trusted(app: Flask) -> int | None:

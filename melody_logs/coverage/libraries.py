@@ -55,6 +55,7 @@ def examine_libraries(app: Flask, state: State, recent: RecentRows | None) -> It
             text, remedy = split(gap)
             yield Remark(name, text, f"the integration {name} is connected", remedy)
     yield from _examine_senders(app, state, recent)
+    yield from _examine_reports(state, recent)
 
 
 def _examine_senders(app: Flask, state: State, recent: RecentRows | None) -> Iterator[Remark]:
@@ -71,6 +72,21 @@ def _examine_senders(app: Flask, state: State, recent: RecentRows | None) -> Ite
                     f"there is no integration for it, and no {kind} entry in 30 days",
                     f"send inside logs.{_KEYWORD[kind]}(…)",
                 )
+
+
+def _examine_reports(state: State, recent: RecentRows | None) -> Iterator[Remark]:
+    """Find text messages of which nobody hears what became.
+
+    The rows decide, for Flask-Security imports Twilio's library where it is installed, used or not.
+    """
+    if recent is None or "twilio" not in recent.providers.get("sms", ()) or state.settings.twilio_auth_token:
+        return
+    yield Remark(
+        "twilio",
+        "what becomes of text messages after Twilio took them is not recorded",
+        "text messages of the last 30 days went to Twilio",
+        "set MELODY_LOGS_TWILIO_AUTH_TOKEN, and the endpoint as status_callback",
+    )
 
 
 def _is_imported_by(app: Flask, module: str) -> bool:

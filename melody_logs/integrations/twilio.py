@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from flask import Flask
 
 from ..recording.guard import guarded
 from ..recording.sending import Sending
-from ..state import State, state_of
+from ..state import State
 from ..vocabulary import Kind
 from .integration import Integration, state_with
 from .provider_calls import Call, record_async_call, record_call
@@ -47,15 +47,6 @@ class Twilio(Integration):
 
         wrap_once(ClientBase, "request", _watch)
         wrap_once(ClientBase, "request_async", _watch_async)
-
-    def find_gaps(self, app: Flask) -> Iterable[str]:
-        """Tell if nobody will hear what became of the messages."""
-        settings = state_of(app).settings
-        if settings.enable_sms_log and not settings.twilio_auth_token:
-            yield (
-                "what becomes of text messages after Twilio took them: set MELODY_LOGS_TWILIO_AUTH_TOKEN, and the "
-                "endpoint as status_callback"
-            )
 
 
 def _watch(request: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from .models import TABLES
 ROWS_READ = 1000
 RECENT = timedelta(days=30)
 _SIGN_IN_COLUMNS = ("ip", "user_id", "identity_hash", "marks", "endpoint", "outcome", "recorded_at")
-_MESSAGE_COLUMNS = ("endpoint", "recorded_at")
+_MESSAGE_COLUMNS = ("endpoint", "provider", "recorded_at")
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class RecentRows:
     #: By endpoint, how many sign-ins of each outcome.
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     message_endpoints: set[str] = field(default_factory=set)
+    #: Who took the messages of a log.
+    providers: dict[Kind, set[str]] = field(default_factory=dict)
     #: Of all time; None for a log without rows.
     newest: dict[Kind, datetime | None] = field(default_factory=dict)
     oldest: dict[Kind, datetime | None] = field(default_factory=dict)
@@ -50,6 +52,7 @@ def read_recent_rows(database: Database) -> RecentRows:
             rows = [row for row in rows if recent.now - row.recorded_at <= RECENT]
             if kind in MESSAGE_KINDS:
                 recent.message_endpoints |= {row.endpoint for row in rows if row.endpoint}
+                recent.providers[kind] = {row.provider for row in rows if row.provider}
                 continue
             recent.sign_ins = rows
             for row in rows:

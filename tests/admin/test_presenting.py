@@ -87,6 +87,7 @@ def test_spans_are_said_in_at_most_two_units(seconds: float, words: str) -> None
         ("wrong_password", "Wrong password"),
         ("oauth:github", "OAuth (github)"),
         ("otp", "One-time code"),
+        ("mfa", "Second factor"),
         ("the host's_own", "The host's own"),
         (None, ""),
     ],

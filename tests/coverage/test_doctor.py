@@ -11,6 +11,7 @@ from flask import Flask
 from playwright.sync_api import expect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from melody_logs.integrations import FlaskSecurity
 from melody_logs.state import state_of
 from melody_logs.storage.progress import note_heartbeat
 from tests.admin.test_accessibility import assert_accessible
@@ -134,4 +135,19 @@ def test_report_is_accessible_and_fits(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(page.get_by_text("x_for=2")).to_be_visible()
     assert "\u202e" not in page.content()
+    close_host(app)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_connected_libraries_are_named_first_and_in_full(
+    sqlite_url: str, tmp_path: Any, serve: Callable[[Flask], str], open_page: OpenPage, width: int
+) -> None:
+    app = make_silent_app(sqlite_url, tmp_path)
+    state_of(app).integrations["flask-security"] = FlaskSecurity()
+    page = open_page(viewport={"width": width, "height": 740})
+    page.goto(f"{serve(app)}{PAGES}/health")
+    name, version, _, records = page.get_by_role("row", name="flask-security").locator("td").all()
+    (first, second) = [cell.evaluate("cell => [cell.offsetTop, cell.offsetLeft]") for cell in (name, version)]
+    assert first < second
+    assert records.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
     close_host(app)
