@@ -54,4 +54,4 @@ def _find_gaps() -> Alarm | None:
         return None
     names = ", ".join(dict.fromkeys(say(remark.name) for remark in coverage.warnings))
     url = url_for(".health", _anchor="ml-coverage")
-    return Alarm(mark_of(HEALTH_MARKS, "warning"), "Not everything is recorded as it is:", names, url)
+    return Alarm(mark_of(HEALTH_MARKS, "warning"), "The logs miss something, or have it wrong:", names, url)

@@ -98,7 +98,9 @@ def show_health() -> str:
 def _say_coverage(coverage: Coverage) -> str:
     on = [TITLES[kind] for kind in KIND_ORDER if coverage.kinds[kind]]
     logs = f"Logs that are on: {', '.join(on)}." if on else "No log is on."
-    stands = "Nothing that leaves no trace was found." if coverage.well else "Not everything is recorded as it is:"
+    stands = (
+        "Nothing that leaves no trace was found." if coverage.well else "The logs miss something, or have it wrong:"
+    )
     return f"{logs} {stands}"
 
 

@@ -60,7 +60,9 @@ def update_file(
         if before and checksum and _is_present(path, origin, checksum):
             return Update(before, before, False)
         with _part_of(path) as packed, _part_of(path) as plain:
-            loaded = _download(offer, packed, origin, most_bytes, timeout_seconds, on_progress)
+            # With a checksum that is not of the file in place, an answer that nothing has changed would be no proof.
+            known = None if checksum else origin
+            loaded = _download(offer, packed, known, most_bytes, timeout_seconds, on_progress)
             if loaded is None:
                 if before is None:
                     raise LocationUpdateError(f"{offer.provider} says that the file has not changed, but there is none")

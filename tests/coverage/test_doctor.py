@@ -21,7 +21,7 @@ from tests.servers.browser import OpenPage
 from tests.storage.rows import sign_in, write
 
 PAGES = "/admin/logs"
-LEAD = "Not everything is recorded as it is:</b>"
+LEAD = "The logs miss something, or have it wrong:</b>"
 HOSTILE = "<script>alert(1)</script>\u202etoken"
 
 

@@ -154,6 +154,15 @@ def test_not_modified_changes_nothing(
     assert result.exit_code == 0 and "nothing was changed" in result.output
 
 
+def test_not_modified_is_no_proof_of_a_checksum(
+    app: Flask, provider: Provider, live: Path, write_database: WriteDatabase
+) -> None:
+    provider.answers[FILE] = Answer(make_city(write_database), headers={"ETag": '"5f1"'})
+    assert update(app, "--url", provider.url + FILE).exit_code == 0
+    wrong = update(app, "--url", provider.url + FILE, "--sha256", "0" * 64)
+    assert wrong.exit_code == 1 and "checksum" in wrong.output
+
+
 def test_db_ip_of_this_month_or_of_the_one_before(
     sqlite_url: str, tmp_path: Path, provider: Provider, write_database: WriteDatabase
 ) -> None:
