@@ -75,6 +75,12 @@ def test_every_step_of_a_sign_in_is_one_row_with_its_reason(
         ("sign_in", "success", None, "email_code", ANN),
         ("sign_out", "success", None, None, ANN),
     ]
+    (mail,) = example.rows("email")
+    assert (mail.purpose, mail.status, mail.receiver) == ("mfa", "sent", ANN)
+    assert "[redacted]" in mail.content
+    # One story: the mail with the code, and from the right password on each try of it.
+    story = {row.flow_id for row in example.rows("sign-in")[4:8]}
+    assert story == {mail.flow_id} != {None}
     stored = example.read_files()
     assert all(secret not in stored for secret in (code.encode(), PASSWORD.encode(), b"wrong horse"))
 
@@ -94,6 +100,9 @@ def test_a_reset_by_mail_is_recorded_and_its_link_is_not(
         ("password_reset", "success", None, "magic_link", ANN),
         ("password_reset", "failure", "expired_code", "magic_link", None),
     ]
+    mails = [(row.purpose, row.status, row.receiver) for row in example.rows("email")]
+    assert mails[0] == ("password_reset", "sent", ANN)
+    assert example.rows("email")[0].flow_id == example.rows("sign-in")[2].flow_id is not None
     assert link.rpartition("/")[2].encode() not in example.read_files()
 
 
@@ -101,3 +110,6 @@ def test_a_mail_server_that_is_down_is_the_reason_of_the_failure(start: Callable
     example = start(free_port())
     sign_in(example)
     assert example.told() == [("sign_in", "failure", "provider_error", "password", ANN)]
+    (mail,) = example.rows("email")
+    assert (mail.purpose, mail.status) == ("mfa", "failed")
+    assert "refused" in mail.response
