@@ -51,7 +51,11 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def recorded(self) -> Counter[str]:
-        """Count the sign-ins by identity."""
+        """Count the sign-ins by identity.
+
+        A process drains from its first request on: after the last kill, the one that is left may have had none yet.
+        """
+        assert httpx.get(f"{self.url}/ready", timeout=60).text == "ready"
         return Counter(row.identity for row in read_all(self.database, "sign-in"))
 
     def post(self, path: str, **parameters: Any) -> int | None:
