@@ -30,7 +30,7 @@ IMAGES = ROOT / "docs" / "images"
 WIDTH, HEIGHT, TALL = 1280, 820, 900
 READY_SECONDS = 90
 #: This many sign-ins are made older; then more visitors come.
-OLDER_ROWS, LATE_SECONDS = 30, 30
+OLDER_ROWS, LATE_SECONDS = 30, 60
 OLDER_DAYS = 40
 SHORT_PAGES = (("retention", "retention", 420), ("health", "health", 430), ("sign-ins", "sign-in", 560))
 #: The worker looks for locations every two seconds.
@@ -123,12 +123,26 @@ def take_pictures(browser: Browser, facts: dict[str, Any]) -> None:
     page.click("tbody a >> nth=0")
     page.wait_for_selector(".ml-groups")
     take(page, "sign-in-light")
+    page.goto(facts["admin_url"] + "sms")
+    show_story(page)
+    take(page, "story-light")
     page.goto(facts["admin_url"] + "email")
     page.click("tbody tr:has-text('Sent') a >> nth=0")
     page.wait_for_selector("iframe")
     take(page, "email-light")
     page.context.close()
     take(sign_in(browser, facts, "dark"), "logs-dark")
+
+
+def show_story(page: Page) -> None:
+    """Open the newest row of the list that has a story of some steps, and scroll to it."""
+    rows = page.locator("tbody a").evaluate_all("links => links.map(link => link.href)")
+    for address in dict.fromkeys(rows):
+        page.goto(address)
+        if page.locator(".ml-story li").count() > 2:
+            page.locator(".ml-story").scroll_into_view_if_needed()
+            return
+    raise SystemExit("no row of the list has a story")
 
 
 def sign_in(browser: Browser, facts: dict[str, Any], colours: Any) -> Page:
