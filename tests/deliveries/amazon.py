@@ -9,7 +9,7 @@ import socketserver
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask, Response, abort, redirect, request
 
 from tests.deliveries.conftest import TOPIC
-from tests.servers.tls import Authority, tls_in_front_of
+from tests.servers.tls import Authority, hand_on, tls_in_front_of
 from tests.servers.web import serving
 
 HOST_NAME = "sns.eu-west-1.amazonaws.com"
@@ -108,9 +108,9 @@ def _proxy_to(port: int) -> Iterator[int]:
                 return
             with socket.create_connection(("127.0.0.1", port)) as server:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-                back = threading.Thread(target=_hand_on, args=(server, self.connection), daemon=True)
+                back = threading.Thread(target=hand_on, args=(server, self.connection), daemon=True)
                 back.start()
-                _hand_on(self.connection, server)
+                hand_on(self.connection, server)
                 back.join()
 
     class Listener(socketserver.ThreadingTCPServer):
@@ -120,12 +120,3 @@ def _proxy_to(port: int) -> Iterator[int]:
         threading.Thread(target=listener.serve_forever, name="test-proxy", daemon=True).start()
         yield listener.server_address[1]
         listener.shutdown()
-
-
-def _hand_on(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)

@@ -136,9 +136,9 @@ class TcpProxy:
 def _closing(link: _Link) -> Iterator[None]:
     """Close both sides when one has ended."""
     try:
-        yield
-    except OSError:
-        pass  # A cut line is what the proxy is for.
+        # A cut line is what the proxy is for.
+        with suppress(OSError):
+            yield
     finally:
         for side in (link.client, link.server):
             with suppress(OSError):

@@ -90,9 +90,9 @@ def tls_in_front_of(port: int, authority: Authority, *, postgresql: bool = False
                         return
                     self.request.sendall(b"S")
                 with context.wrap_socket(self.request, server_side=True) as client:
-                    back = threading.Thread(target=_hand_on, args=(server, client), daemon=True)
+                    back = threading.Thread(target=hand_on, args=(server, client), daemon=True)
                     back.start()
-                    _hand_on(client, server)
+                    hand_on(client, server)
                     back.join()
 
     class Listener(socketserver.ThreadingTCPServer):
@@ -105,7 +105,7 @@ def tls_in_front_of(port: int, authority: Authority, *, postgresql: bool = False
         listener.shutdown()
 
 
-def _hand_on(source: socket.socket, target: socket.socket) -> None:
+def hand_on(source: socket.socket, target: socket.socket) -> None:
     """Hand on what comes, until one side ends; then end the other."""
     with suppress(OSError):
         while data := source.recv(65_536):
